@@ -1,0 +1,107 @@
+"""Rows and columns of arrays, sparse matrices and frames, without needing a frame library."""
+
+import sys
+
+import numpy as np
+from scipy import sparse
+
+
+def is_pandas(X):
+    """Whether X is a pandas frame; pandas is not imported to find out."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(X, pandas.DataFrame)
+
+
+def is_polars(X):
+    """Whether X is a polars frame; polars is not imported to find out."""
+    polars = sys.modules.get("polars")
+    return polars is not None and isinstance(X, polars.DataFrame)
+
+
+def is_frame(X):
+    """Whether X is a pandas or polars frame."""
+    return is_pandas(X) or is_polars(X)
+
+
+def as_columns(X):
+    """X as an object whose columns can be taken: a frame, a sparse matrix or an array.
+
+    A list is read as an object array: otherwise ids that are strings would turn its
+    numbers into strings too.
+    """
+    if is_frame(X) or isinstance(X, np.ndarray):
+        return X
+    if sparse.issparse(X):
+        return X if X.format in ("csr", "csc") else X.tocsr()
+    if hasattr(X, "__array__"):
+        return np.asarray(X)
+    return np.array(X, dtype=object)
+
+
+def take_rows(X, rows):
+    """Rows of X by index array, boolean mask or slice; of the same type as X."""
+    if is_pandas(X):
+        return X.iloc[rows]
+    if is_polars(X):
+        if isinstance(rows, slice):
+            return X[rows]
+        rows = np.asarray(rows)
+        return X.filter(rows) if rows.dtype == bool else X[rows]
+    return X[rows]
+
+
+def take_columns(X, columns):
+    """Columns of X by index array; of the same type as X."""
+    if is_pandas(X):
+        return X.iloc[:, columns]
+    if is_polars(X):
+        return X[:, [int(column) for column in columns]]
+    return X[:, columns]
+
+
+def column_values(X, position):
+    """One column of X as a 1-d array in its own dtype."""
+    if is_pandas(X):
+        return X.iloc[:, position].to_numpy()
+    if is_polars(X):
+        return X[:, position].to_numpy()
+    if sparse.issparse(X):
+        return X[:, [position]].toarray().ravel()
+    return X[:, position]
+
+
+def drop_column(X, position):
+    """X without one column; a view where X is an array and the column is an end one."""
+    n_columns = X.shape[1]
+    if isinstance(X, np.ndarray) and position == 0:
+        return X[:, 1:]
+    if isinstance(X, np.ndarray) and position == n_columns - 1:
+        return X[:, :-1]
+    return take_columns(X, np.delete(np.arange(n_columns), position))
+
+
+def as_numbers(X):
+    """Object and string arrays as float64; anything else as it is.
+
+    Raises ValueError naming the first entry that is not a number.
+    """
+    if not (isinstance(X, np.ndarray) and X.dtype.kind in "OUS"):
+        return X
+    try:
+        return X.astype(np.float64)
+    except (TypeError, ValueError):
+        for (row, column), value in np.ndenumerate(X):
+            try:
+                float(value)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"X holds {value!r} in row {row}, feature {column}, where a number is needed: "
+                    "encode it first (for example with OneHotEncoder), or name the column of the "
+                    "tasks with task_column."
+                ) from error
+        raise
+
+
+def column_names(X):
+    """Names of the columns of a frame, else None."""
+    return list(X.columns) if is_frame(X) else None

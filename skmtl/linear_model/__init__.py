@@ -1,0 +1,5 @@
+"""Linear multi-task models."""
+
+from skmtl.linear_model.sparse import MultiTaskElasticNet, MultiTaskLasso, MultiTaskRegressor
+
+__all__ = ["MultiTaskElasticNet", "MultiTaskLasso", "MultiTaskRegressor"]

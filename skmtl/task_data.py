@@ -1,0 +1,252 @@
+"""The three data layouts read into one TaskData, the input of every solver.
+
+Own rows, shared rows and shared rows with missing targets differ only in their blocks: a
+block is a set of tasks that have the same rows and the same row weights.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import sparse
+
+from skmtl.tasks import encode, group_rows
+
+
+class Block(NamedTuple):
+    """Tasks that have the same rows and the same row weights.
+
+    ``X`` (n_rows, n_features) has zeros where a feature is absent, ``Y`` (n_rows, n_block_tasks)
+    and ``weights`` (n_rows,) > 0. ``rows`` says which rows of the table these are.
+    """
+
+    tasks: np.ndarray
+    rows: slice | np.ndarray
+    X: object
+    Y: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Validated training data of all tasks.
+
+    Attributes
+    ----------
+    X : ndarray or csr matrix of shape (n_samples, n_features)
+        Features without the ids; NaN where a feature is absent from a task.
+    y : ndarray of shape (n_samples,) for own rows or (n_samples, n_tasks) for shared rows
+        Missing targets of shared rows are 0 here, with weight 0.
+    weights : ndarray of shape (n_samples,) or (n_samples, n_tasks)
+        Sample weight times task weight; (n_samples,) with shared rows where all tasks agree.
+    codes : ndarray of shape (n_samples,) or None
+        Task of every row; None for shared rows.
+    labels : ndarray of shape (n_tasks,)
+        The id of every task.
+    total_weight : float
+        Sum of the sample weights (before task weights) over all tasks and observed rows.
+    """
+
+    X: object
+    y: np.ndarray
+    weights: np.ndarray
+    codes: np.ndarray | None
+    labels: np.ndarray
+    total_weight: float
+
+    @property
+    def n_tasks(self):
+        return len(self.labels)
+
+    @property
+    def n_features(self):
+        return self.X.shape[1]
+
+    @property
+    def shared_rows(self):
+        return self.codes is None
+
+    def groups(self):
+        """(tasks, rows, weights) of every block: tasks with the same rows and weights."""
+        if not self.shared_rows:
+            for task, rows in enumerate(group_rows(self.codes, self.n_tasks)):
+                yield np.array([task]), *_positive(rows, self.weights[rows])
+            return
+        if self.weights.ndim == 1:
+            yield np.arange(self.n_tasks), *_positive(slice(None), self.weights)
+            return
+        patterns = {}
+        for task, column in enumerate(np.ascontiguousarray(self.weights.T)):
+            patterns.setdefault(column.tobytes(), []).append(task)
+        for tasks in patterns.values():
+            yield np.array(tasks), *_positive(slice(None), self.weights[:, tasks[0]])
+
+    def blocks(self):
+        """The blocks one after the other, so that only one is held in memory at a time."""
+        for tasks, rows, weights in self.groups():
+            X = self.X[rows]
+            if not sparse.issparse(X) and np.isnan(X.sum()):
+                X = np.nan_to_num(X, nan=0.0)  # absent features: validated before
+            Y = self.y[rows][:, None] if self.y.ndim == 1 else self.y[rows][:, tasks]
+            yield Block(tasks, rows, X, Y, weights)
+
+    def task_sizes(self):
+        """Sum of weights of every task."""
+        if self.shared_rows and self.weights.ndim == 1:
+            return np.full(self.n_tasks, self.weights.sum())
+        if self.shared_rows:
+            return self.weights.sum(axis=0)
+        return np.bincount(self.codes, self.weights, minlength=self.n_tasks)
+
+    @property
+    def mean_task_weight(self):
+        """n_bar: total sample weight over the number of tasks that have any."""
+        return self.total_weight / np.count_nonzero(self.task_sizes())
+
+    def absent_features(self):
+        """Mask (n_tasks, n_features) of features without a value in a task, or None.
+
+        Raises ValueError for a feature that is NaN in some rows of a task only.
+        """
+        if sparse.issparse(self.X) or not np.isnan(self.X.sum()):
+            return None
+        missing = np.isnan(self.X)
+        if not missing.any():
+            return None
+        absent = np.zeros((self.n_tasks, self.n_features), dtype=bool)
+        for tasks, rows, _ in self.groups():
+            share = missing[rows].mean(axis=0) if missing[rows].size else np.ones(self.n_features)
+            partly = (share > 0) & (share < 1)
+            if partly.any():
+                feature = int(np.argmax(partly))
+                raise ValueError(
+                    f"Input X contains NaN in feature {feature} for {share[feature]:.0%} of the "
+                    f"rows of task {self.labels[tasks[0]]!r}. A feature may be absent from a whole "
+                    "task; for single missing values add an imputer before: "
+                    "keep_tasks(SimpleImputer(), task_column=...)."
+                )
+            absent[tasks] = share == 1
+        return absent
+
+
+def _positive(rows, weights):
+    """Rows with a positive weight; rows stay a slice (no copy) where that is all of them."""
+    positive = weights > 0
+    if positive.all():
+        return rows, weights
+    if isinstance(rows, slice):
+        rows = np.arange(rows.start or 0, (rows.start or 0) + len(weights))
+    return rows[positive], weights[positive]
+
+
+def check_weights(sample_weight, shape, multi_output):
+    """sample_weight as float64 of shape (n_samples,) or, for multi-output, (n_samples, n_tasks)."""
+    n_samples = shape[0]
+    if sample_weight is None or np.ndim(sample_weight) == 0:
+        weights = np.full(n_samples, 1.0 if sample_weight is None else float(sample_weight))
+    else:
+        weights = np.array(sample_weight, dtype=np.float64)
+    allowed = [(n_samples,), shape] if multi_output else [(n_samples,)]
+    if weights.shape not in allowed:
+        raise ValueError(
+            f"sample_weight.shape == {weights.shape}, expected "
+            f"{' or '.join(str(s) for s in allowed)}!"
+        )
+    if not np.isfinite(weights).all():
+        raise ValueError("Input sample_weight contains NaN or infinity.")
+    if (weights < 0).any():
+        raise ValueError(f"sample_weight must not be negative, but it holds {weights.min():.4g}.")
+    return weights
+
+
+def resolve_task_weight(task_weight, labels, sizes):
+    """One factor per task from None, "balanced", a dict by task id or one number per task."""
+    n_tasks = len(labels)
+    if task_weight is None:
+        return np.ones(n_tasks)
+    if isinstance(task_weight, str):
+        if task_weight != "balanced":
+            raise ValueError(
+                f"task_weight={task_weight!r} is unknown: use None, 'balanced', or numbers."
+            )
+        present = sizes > 0
+        mean_size = sizes.sum() / max(present.sum(), 1)
+        return np.divide(mean_size, sizes, out=np.ones(n_tasks), where=present)
+    if isinstance(task_weight, dict):
+        unknown = [task for task in task_weight if task not in labels.tolist()]
+        if unknown:
+            raise ValueError(f"task_weight names the tasks {unknown}, which the data do not have.")
+        factors = np.array([task_weight.get(label, 1.0) for label in labels.tolist()], dtype=float)
+    else:
+        factors = np.asarray(task_weight, dtype=float)
+        if factors.shape != (n_tasks,):
+            raise ValueError(
+                f"task_weight has shape {factors.shape}, but there are {n_tasks} tasks: give one "
+                "number per task in the order of the sorted ids, or a dict by task id."
+            )
+    if not np.isfinite(factors).all() or (factors < 0).any():
+        raise ValueError(f"task_weight must be finite and not negative, but is {task_weight!r}.")
+    return factors
+
+
+def make_task_data(X, y, *, ids=None, labels=None, sample_weight=None, task_weight=None):
+    """TaskData from checked features, targets and ids.
+
+    Parameters
+    ----------
+    X : ndarray or csr/csc matrix of shape (n_samples, n_features)
+    y : float ndarray of shape (n_samples,), or (n_samples, n_tasks) with NaN for "not observed"
+    ids : ndarray of shape (n_samples,), optional
+        From :func:`check_task_ids`; for a 1-d `y` only.
+    labels : ndarray of shape (n_tasks,), optional
+        Names of the columns of a 2-d `y`.
+    sample_weight, task_weight
+        As in every estimator.
+    """
+    multi_output = y.ndim == 2
+    weights = check_weights(sample_weight, y.shape, multi_output)
+    if multi_output:
+        labels = np.arange(y.shape[1]) if labels is None else labels
+        codes = None
+        y, weights = _mask_missing(y, weights, labels)
+    else:
+        ids = np.zeros(len(y), dtype=np.int64) if ids is None else ids
+        labels, codes = encode(ids)
+    if sparse.issparse(X) and not np.isfinite(X.data).all():
+        raise ValueError(
+            "Input X contains NaN: in a sparse X an absent feature is one that is not stored."
+        )
+    data = TaskData(_row_access(X, codes), y, weights, codes, labels, 0.0)
+    sizes = data.task_sizes()
+    if not sizes.sum() > 0:
+        raise ValueError("sample_weight is zero for every observed row: nothing to learn from.")
+    factors = resolve_task_weight(task_weight, labels, sizes)
+    if not (factors * sizes).sum() > 0:
+        raise ValueError("task_weight is zero for every task that has rows.")
+    if not (factors == 1).all():
+        weights = (np.expand_dims(weights, 1) if weights.ndim < y.ndim else weights) * (
+            factors if multi_output else factors[codes]
+        )
+    return TaskData(data.X, y, weights, codes, labels, float(sizes.sum()))
+
+
+def _row_access(X, codes):
+    """Sparse X by rows where tasks have rows of their own."""
+    if not sparse.issparse(X):
+        return X
+    return X.tocsr() if codes is not None or X.format not in ("csr", "csc") else X
+
+
+def _mask_missing(y, weights, labels):
+    """Missing targets become weight 0; weights stay (n_samples,) if nothing is missing."""
+    missing = np.isnan(y)
+    if not missing.any():
+        return y, weights
+    empty = missing.all(axis=0)
+    if empty.any():
+        raise ValueError(
+            f"task {labels[np.argmax(empty)]!r} has no observed target (its column of y is NaN): "
+            "drop the column."
+        )
+    weights = np.where(missing, 0.0, weights if weights.ndim == 2 else weights[:, None])
+    return np.where(missing, 0.0, y), weights
