@@ -5,14 +5,29 @@ amount.
 """
 
 from skmtl._version import __version__
-from skmtl.linear_model import MultiTaskElasticNet, MultiTaskLasso, MultiTaskRegressor
+from skmtl.datasets import make_multitask_classification, make_multitask_regression
+from skmtl.linear_model import (
+    MeanRegularizedRidge,
+    MeanRegularizedRidgeCV,
+    MultiTaskElasticNet,
+    MultiTaskLasso,
+    MultiTaskRegressor,
+    MultiTaskRidge,
+    MultiTaskRidgeCV,
+)
 from skmtl.tasks import split_tasks, stack_tasks
 
 __all__ = [
+    "MeanRegularizedRidge",
+    "MeanRegularizedRidgeCV",
     "MultiTaskElasticNet",
     "MultiTaskLasso",
     "MultiTaskRegressor",
+    "MultiTaskRidge",
+    "MultiTaskRidgeCV",
     "__version__",
+    "make_multitask_classification",
+    "make_multitask_regression",
     "split_tasks",
     "stack_tasks",
 ]

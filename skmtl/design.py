@@ -25,14 +25,15 @@ class Design:
     def __init__(self, block, *, fit_intercept, free):
         self.tasks = block.tasks
         self.kept = ~free
-        weights = block.weights
+        self.fit_intercept = fit_intercept
+        weights = self.weights = block.weights
         X, Y = block.X, np.asarray(block.Y, dtype=np.float64)
         self.x_mean = np.zeros(X.shape[1])
         self.y_mean = np.zeros(Y.shape[1])
         if fit_intercept and len(weights):
             self.x_mean = np.asarray(X.T @ (weights / weights.sum()), dtype=np.float64).ravel()
             self.y_mean = weights @ Y / weights.sum()
-        root = np.sqrt(weights)
+        root = self.root = np.sqrt(weights)
         self.Y = (Y - self.y_mean) * root[:, None]
         if sparse.issparse(X):
             self._init_sparse(X, root, free, fit_intercept)
@@ -94,6 +95,15 @@ class Design:
         B = self.B if rows is None else self.B[:, rows]
         return gram - B.T @ B
 
+    def kernel(self):
+        """X X'."""
+        kernel = self.X @ self.X.T
+        if self.Q is None:
+            return kernel.toarray() if sparse.issparse(kernel) else kernel
+        kernel = kernel.toarray()
+        kernel -= self.Q @ (self.Q.T @ kernel)
+        return kernel - (kernel @ self.Q) @ self.Q.T
+
     def complete(self, W):
         """All coefficients (n_features, n_block_tasks) and intercepts, given the kept ones."""
         coef = np.zeros((len(self.kept), W.shape[1]))
@@ -104,4 +114,4 @@ class Design:
 
     def forget_rows(self):
         """Drop what grows with the number of rows; `complete` still works."""
-        self.X = self.Y = self.Q = self.B = self._free_pinv = None
+        self.X = self.Y = self.Q = self.B = self.weights = self.root = self._free_pinv = None

@@ -105,3 +105,22 @@ def as_numbers(X):
 def column_names(X):
     """Names of the columns of a frame, else None."""
     return list(X.columns) if is_frame(X) else None
+
+
+def like(X, values):
+    """Values (n_rows, n_columns) as a frame with the columns and index of X, if X is a frame."""
+    if is_pandas(X):
+        return type(X)(values, index=X.index, columns=X.columns)
+    return type(X)(values, schema=X.columns) if is_polars(X) else values
+
+
+def beside_column(X, position, values):
+    """A frame or sparse matrix like X: its column `position` where it was, values elsewhere."""
+    if is_polars(X):
+        return like(drop_column(X, position), values).insert_column(position, X[:, position])
+    if is_pandas(X):
+        table = like(drop_column(X, position), values)
+        table.insert(position, X.columns[position], X.iloc[:, position])
+        return table
+    parts = [values[:, :position], X[:, [position]], values[:, position:]]
+    return sparse.hstack(parts, format="csr", dtype=values.dtype)

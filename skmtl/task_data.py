@@ -4,7 +4,7 @@ Own rows, shared rows and shared rows with missing targets differ only in their 
 block is a set of tasks that have the same rows and the same row weights.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,8 @@ class Block(NamedTuple):
     """Tasks that have the same rows and the same row weights.
 
     ``X`` (n_rows, n_features) has zeros where a feature is absent, ``Y`` (n_rows, n_block_tasks)
-    and ``weights`` (n_rows,) > 0. ``rows`` says which rows of the table these are.
+    and ``weights`` (n_rows,) > 0. ``rows`` says which rows of the table these are, ``absent``
+    (n_features,) which features are absent.
     """
 
     tasks: np.ndarray
@@ -25,6 +26,7 @@ class Block(NamedTuple):
     X: object
     Y: np.ndarray
     weights: np.ndarray
+    absent: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class TaskData:
         Task of every row; None for shared rows.
     labels : ndarray of shape (n_tasks,)
         The id of every task.
-    total_weight : float
-        Sum of the sample weights (before task weights) over all tasks and observed rows.
+    task_weight : ndarray of shape (n_tasks,)
+        The factors that are part of `weights`.
     """
 
     X: object
@@ -52,7 +54,7 @@ class TaskData:
     weights: np.ndarray
     codes: np.ndarray | None
     labels: np.ndarray
-    total_weight: float
+    task_weight: np.ndarray
 
     @property
     def n_tasks(self):
@@ -85,10 +87,12 @@ class TaskData:
         """The blocks one after the other, so that only one is held in memory at a time."""
         for tasks, rows, weights in self.groups():
             X = self.X[rows]
+            absent = np.zeros(self.n_features, dtype=bool)
             if not sparse.issparse(X) and np.isnan(X.sum()):
-                X = np.nan_to_num(X, nan=0.0)  # absent features: validated before
+                absent = np.isnan(X).any(axis=0)  # in all rows, or reading the data had failed
+                X = np.where(absent, X.dtype.type(0), X)
             Y = self.y[rows][:, None] if self.y.ndim == 1 else self.y[rows][:, tasks]
-            yield Block(tasks, rows, X, Y, weights)
+            yield Block(tasks, rows, X, Y, weights, absent)
 
     def task_sizes(self):
         """Sum of weights of every task."""
@@ -100,8 +104,24 @@ class TaskData:
 
     @property
     def mean_task_weight(self):
-        """n_bar: total sample weight over the number of tasks that have any."""
-        return self.total_weight / np.count_nonzero(self.task_sizes())
+        """n_bar: mean sample weight (before task weights) of the tasks that count."""
+        sizes = self.task_sizes()
+        counts = sizes > 0
+        return np.mean(sizes[counts] / self.task_weight[counts])
+
+    def subset(self, rows):
+        """The data of some rows (an index array), with all tasks."""
+        X = self.X.tocsr() if sparse.issparse(self.X) else self.X
+        codes = None if self.shared_rows else self.codes[rows]
+        return replace(self, X=X[rows], y=self.y[rows], weights=self.weights[rows], codes=codes)
+
+    def squared_errors(self, coef, intercept):
+        """Per task the weighted sum of squared errors of the models coef (n_features, n_tasks)."""
+        total = np.zeros(self.n_tasks)
+        for block in self.blocks():
+            error = block.Y - block.X @ coef[:, block.tasks] - intercept[block.tasks]
+            total[block.tasks] = block.weights @ error**2
+        return total
 
     def absent_features(self):
         """Mask (n_tasks, n_features) of features without a value in a task, or None.
@@ -115,7 +135,9 @@ class TaskData:
             return None
         absent = np.zeros((self.n_tasks, self.n_features), dtype=bool)
         for tasks, rows, _ in self.groups():
-            share = missing[rows].mean(axis=0) if missing[rows].size else np.ones(self.n_features)
+            if not missing[rows].size:
+                continue
+            share = missing[rows].mean(axis=0)
             partly = (share > 0) & (share < 1)
             if partly.any():
                 feature = int(np.argmax(partly))
@@ -142,10 +164,9 @@ def _positive(rows, weights):
 def check_weights(sample_weight, shape, multi_output):
     """sample_weight as float64 of shape (n_samples,) or, for multi-output, (n_samples, n_tasks)."""
     n_samples = shape[0]
-    if sample_weight is None or np.ndim(sample_weight) == 0:
-        weights = np.full(n_samples, 1.0 if sample_weight is None else float(sample_weight))
-    else:
-        weights = np.array(sample_weight, dtype=np.float64)
+    weights = np.array(1.0 if sample_weight is None else sample_weight, dtype=np.float64)
+    if weights.ndim == 0:
+        weights = np.full(n_samples, weights)
     allowed = [(n_samples,), shape] if multi_output else [(n_samples,)]
     if weights.shape not in allowed:
         raise ValueError(
@@ -216,7 +237,7 @@ def make_task_data(X, y, *, ids=None, labels=None, sample_weight=None, task_weig
         raise ValueError(
             "Input X contains NaN: in a sparse X an absent feature is one that is not stored."
         )
-    data = TaskData(_row_access(X, codes), y, weights, codes, labels, 0.0)
+    data = TaskData(_row_access(X, codes), y, weights, codes, labels, np.ones(len(labels)))
     sizes = data.task_sizes()
     if not sizes.sum() > 0:
         raise ValueError("sample_weight is zero for every observed row: nothing to learn from.")
@@ -227,7 +248,7 @@ def make_task_data(X, y, *, ids=None, labels=None, sample_weight=None, task_weig
         weights = (np.expand_dims(weights, 1) if weights.ndim < y.ndim else weights) * (
             factors if multi_output else factors[codes]
         )
-    return TaskData(data.X, y, weights, codes, labels, float(sizes.sum()))
+    return replace(data, weights=weights, task_weight=factors)
 
 
 def _row_access(X, codes):

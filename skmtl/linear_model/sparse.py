@@ -68,7 +68,7 @@ class MultiTaskRegressor(PenalizedRegressor):
     Parameters
     ----------
     penalty : Penalty, default=None
-        For example ``L21(0.1) + L1(0.01)``; None is ``L21(1.0)``. Its parameters are tuned as
+        For example ``L21(0.1) + L1(0.01)``; None is ``L21(0.1)``. Its parameters are tuned as
         ``penalty__alpha``, or ``penalty__first__alpha`` in a sum.
     task_column : int or str, optional
         Position or name of the column of X that holds the task ids.
@@ -129,7 +129,7 @@ class MultiTaskRegressor(PenalizedRegressor):
         self.warm_start = warm_start
 
     def _make_penalty(self):
-        return L21() if self.penalty is None else self.penalty
+        return L21(0.1) if self.penalty is None else self.penalty
 
     def _check_parameters(self):
         super()._check_parameters()

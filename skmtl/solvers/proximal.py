@@ -28,7 +28,10 @@ class ProximalSteps:
     def _power_iteration(self, n_steps=8):
         """Largest eigenvalue of the scaled Hessian, from below: backtracking does the rest."""
         root = np.sqrt(self.metric)
-        v = np.ones((len(root), self.quadratic.n_tasks)) + 0.1 * np.cos(np.arange(len(root)))[:, None]
+        v = (
+            np.ones((len(root), self.quadratic.n_tasks))
+            + 0.1 * np.cos(np.arange(len(root)))[:, None]
+        )
         largest = 1.0
         for _ in range(n_steps):
             v /= np.maximum(np.linalg.norm(v, axis=0), np.finfo(float).tiny)

@@ -1,0 +1,277 @@
+"""Ridge towards a common mean of all tasks."""
+
+import itertools
+
+import numpy as np
+
+from skmtl.base import MultiTaskLinearRegressor, check_number
+from skmtl.linear_model.ridge import check_grid, feature_variance, read_folds
+from skmtl.solvers.mean_regularized import make_form
+
+EXHAUSTIVE = 125  # grids up to this size are searched whole
+
+
+class MeanRegularizedRidge(MultiTaskLinearRegressor):
+    """Ridge regression of many tasks around a common model: w_t = m + d_t.
+
+    Minimises over m, d_t (n_features,) and the intercepts ::
+
+        sum_t sum_i v_ti w_t (y_ti - (x_ti - x_mean)' (m + d_t) - c - e_t)^2
+        + alpha_common ||m||^2 + alpha_task sum_t ||d_t||^2 + alpha_intercept sum_t e_t^2
+
+    with v the sample weights and w the task weights. The common intercept c is free, the
+    intercepts' deviations e_t have a penalty of their own: tied to that of the slopes, or free,
+    they would cost much of what sharing gains. For alpha_task to infinity this is pooled ridge
+    with task intercepts, for alpha_common to infinity ridge per task (around 0).
+
+    The solution is in closed form, at a cost linear in the number of tasks. Features should
+    be on one scale, common to all tasks (`keep_tasks(StandardScaler(), task_column)`).
+
+    Parameters
+    ----------
+    alpha_common : float, default=1.0
+        Penalty of the common model; may be 0.
+    alpha_task : float, default=1.0
+        Penalty of the tasks' deviations from it, above 0.
+    alpha_intercept : float, default=1.0
+        Penalty of the deviations of the tasks' intercepts; may be 0.
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    unknown_task : {"error", "shared"}, default="error"
+        What to predict for a task that fit did not see: nothing, or by the common model.
+    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
+        None: every row counts the same; "balanced": every task does.
+    fit_intercept : bool, default=True
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (n_tasks, n_features)
+        m + d_t; 0 for a feature that is absent from a task.
+    intercept_ : ndarray of shape (n_tasks,)
+    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
+        The common model m.
+    tasks_ : ndarray of shape (n_tasks,)
+    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+
+    References
+    ----------
+    Evgeniou, Pontil 2004, *Regularized multi-task learning*, KDD.
+
+    Examples
+    --------
+    >>> from skmtl import MeanRegularizedRidge, make_multitask_regression
+    >>> X, y = make_multitask_regression(
+    ...     n_tasks=4, n_samples=15, structure="common", random_state=0)
+    >>> model = MeanRegularizedRidge(alpha_task=20.0, task_column=0, unknown_task="shared")
+    >>> model.fit(X, y).coef_.shape
+    (4, 20)
+    """
+
+    def __init__(
+        self,
+        alpha_common=1.0,
+        *,
+        alpha_task=1.0,
+        alpha_intercept=1.0,
+        task_column=None,
+        unknown_task="error",
+        task_weight=None,
+        fit_intercept=True,
+    ):
+        self.alpha_common = alpha_common
+        self.alpha_task = alpha_task
+        self.alpha_intercept = alpha_intercept
+        self.task_column = task_column
+        self.unknown_task = unknown_task
+        self.task_weight = task_weight
+        self.fit_intercept = fit_intercept
+
+    def fit(self, X, y, *, sample_weight=None, tasks=None):
+        """Fit the common model and the tasks' deviations from it.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+            With a 2-d y every column is a task and NaN means "not observed".
+        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
+(n_samples, n_tasks), optional
+        tasks : array-like of shape (n_samples,), optional
+            Task of every row, instead of ``task_column``.
+
+        Returns
+        -------
+        self : object
+        """
+        check_number(self.alpha_common, "alpha_common")
+        check_number(self.alpha_task, "alpha_task", strict=True)
+        check_number(self.alpha_intercept, "alpha_intercept")
+        data = self._read_training_data(X, y, tasks, sample_weight)
+        form = make_form(data, fit_intercept=self.fit_intercept)
+        solved = form.solve(self.alpha_common, self.alpha_task, self.alpha_intercept)
+        return self._store(data, *solved)
+
+
+class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
+    """`MeanRegularizedRidge` with its penalties chosen by exact leave-one-out.
+
+    Penalties of the common model, of the deviations and of the intercepts minimise the mean
+    squared error of rows that are left out, computed in closed form. With a 2-d y a row is left
+    out with all its outputs. Up to 125 combinations are searched whole; a larger grid is
+    searched coarsely and then along one penalty at a time until none improves.
+
+    Parameters
+    ----------
+    alphas_task : array-like, default=None
+        Penalties of the deviations. None: from 1e-2 to 1e8 times the mean variance of a
+        feature, so that the search reaches one model per task as well as pooling.
+    alphas_common : array-like, default=None
+        Penalties of the common model. None: from 1e-2 to 1e4 times the mean variance.
+    alphas_intercept : array-like, default=None
+        Penalties of the deviations of the intercepts. None: from 1e-2 to 1e5.
+    cv : int, splitter or iterable of (train, test), default=None
+        None: exact leave-one-out. Otherwise folds, where rows are not independent of each
+        other; an int means `TaskKFold`.
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    unknown_task : {"error", "shared"}, default="error"
+        What to predict for a task that fit did not see: nothing, or by the common model.
+    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
+        None: every row counts the same; "balanced": every task does.
+    fit_intercept : bool, default=True
+
+    Attributes
+    ----------
+    alpha_common_, alpha_task_, alpha_intercept_ : float
+    cv_results_ : dict of ndarray
+        "alpha_common", "alpha_task", "alpha_intercept" and "mse" (weighted mean squared error
+        of the rows left out) of every combination tried.
+    best_score_ : float
+        Minus that error at the chosen penalties.
+    coef_, intercept_, coef_shared_, intercept_shared_, tasks_, absent_features_
+        As in `MeanRegularizedRidge`.
+
+    References
+    ----------
+    Evgeniou, Pontil 2004, *Regularized multi-task learning*, KDD.
+
+    Examples
+    --------
+    >>> from skmtl import MeanRegularizedRidgeCV, make_multitask_regression
+    >>> X, y = make_multitask_regression(
+    ...     n_tasks=4, n_samples=15, structure="common", random_state=0)
+    >>> MeanRegularizedRidgeCV(task_column=0).fit(X, y).coef_.shape
+    (4, 20)
+    """
+
+    def __init__(
+        self,
+        alphas_task=None,
+        *,
+        alphas_common=None,
+        alphas_intercept=None,
+        cv=None,
+        task_column=None,
+        unknown_task="error",
+        task_weight=None,
+        fit_intercept=True,
+    ):
+        self.alphas_task = alphas_task
+        self.alphas_common = alphas_common
+        self.alphas_intercept = alphas_intercept
+        self.cv = cv
+        self.task_column = task_column
+        self.unknown_task = unknown_task
+        self.task_weight = task_weight
+        self.fit_intercept = fit_intercept
+
+    def fit(self, X, y, *, sample_weight=None, tasks=None):
+        """Choose the penalties and fit the common model and the tasks' deviations.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+            With a 2-d y every column is a task and NaN means "not observed".
+        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
+(n_samples, n_tasks), optional
+        tasks : array-like of shape (n_samples,), optional
+            Task of every row, instead of ``task_column``.
+
+        Returns
+        -------
+        self : object
+        """
+        data = self._read_training_data(X, y, tasks, sample_weight)
+        form = make_form(data, fit_intercept=self.fit_intercept)
+        folds = read_folds(self.cv, X, y, data)
+        held_out = form if folds is None else HeldOutFolds(data, folds, self.fit_intercept)
+        errors = search(held_out.leave_one_out, self._grids(data))
+        best = min(errors, key=errors.get)
+        self.alpha_common_, self.alpha_task_, self.alpha_intercept_ = best
+        total = data.task_sizes().sum() if folds is None else held_out.total_weight
+        names = ("alpha_common", "alpha_task", "alpha_intercept")
+        self.cv_results_ = dict(zip(names, np.array(list(errors)).T, strict=True))
+        self.cv_results_["mse"] = np.array(list(errors.values())) / total
+        self.best_score_ = -float(errors[best] / total)
+        return self._store(data, *form.solve(*best))
+
+    def _grids(self, data):
+        scale = feature_variance(data)
+        common = check_grid(
+            self.alphas_common, "alphas_common", default=scale * np.logspace(-2, 4, 4), strict=False
+        )
+        task = check_grid(self.alphas_task, "alphas_task", default=scale * np.logspace(-2, 8, 21))
+        intercept = check_grid(
+            self.alphas_intercept,
+            "alphas_intercept",
+            default=np.logspace(-2, 5, 15),
+            strict=False,
+        )
+        return common, task, intercept if self.fit_intercept else np.ones(1)
+
+
+class HeldOutFolds:
+    """Errors of folds instead of single rows, for the same search."""
+
+    def __init__(self, data, folds, fit_intercept):
+        self.tests = [data.subset(test) for _, test in folds]
+        self.forms = [
+            make_form(data.subset(train), fit_intercept=fit_intercept) for train, _ in folds
+        ]
+        self.total_weight = sum(test.task_sizes().sum() for test in self.tests)
+
+    def leave_one_out(self, *penalties):
+        total = 0.0
+        for form, test in zip(self.forms, self.tests, strict=True):
+            coef, intercept, _ = form.solve(*penalties)
+            total += test.squared_errors(coef, intercept).sum()
+        return total
+
+
+def search(error, grids):
+    """Errors of the points of a grid that were tried, by point; the best is a local minimum.
+
+    Small grids are tried whole. Others are tried at every fourth value of each axis, and then
+    along one axis at a time through the best point until no axis improves it.
+    """
+    errors = {}
+
+    def try_all(axes):
+        for point in itertools.product(*axes):
+            if point not in errors:
+                errors[point] = float(error(*point))
+
+    grids = [[float(value) for value in grid] for grid in grids]
+    if np.prod([len(grid) for grid in grids]) <= EXHAUSTIVE:
+        try_all(grids)
+        return errors
+    try_all([grid[1:-1:4] if len(grid) > 4 else grid[1::4] or grid for grid in grids])
+    best, improved = None, True
+    while improved:
+        start = min(errors, key=errors.get)
+        for axis, grid in enumerate(grids):
+            best = min(errors, key=errors.get)
+            try_all([grid if k == axis else [best[k]] for k in range(len(grids))])
+        improved = min(errors, key=errors.get) != start
+    return errors

@@ -1,0 +1,144 @@
+"""Ridge in closed form: one solve, or one decomposition for all penalties and tasks."""
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator, lsmr
+
+LARGEST_DENSE = 10_000  # the side of the largest Gram or kernel matrix that is factorised
+ROW_CHUNK = 4096
+
+
+def ridge_coef(design, alphas):
+    """argmin_W sum_t ||y_t - X w_t||^2 + alpha_t ||w_t||^2 over a Design; (n_features, n_tasks).
+
+    Where alpha is 0 and X has no full rank, the solution of least norm.
+    """
+    n_rows, n_features = design.X.shape
+    alphas = np.broadcast_to(np.asarray(alphas, dtype=np.float64), design.Y.shape[1:])
+    if not n_rows or not n_features:
+        return np.zeros((n_features, len(alphas)))
+    if min(n_rows, n_features) > LARGEST_DENSE and sparse.issparse(design.X):
+        return _iterative(design, alphas)
+    if not alphas.all() or (alphas != alphas[0]).any():
+        return RidgePath(design).coef(alphas)
+    primal = n_features <= n_rows
+    matrix = design.gram() if primal else design.kernel()
+    right = design.cross() if primal else design.Y
+    matrix[np.diag_indices_from(matrix)] += alphas[0]
+    try:
+        solved = linalg.solve(matrix, right, assume_a="pos", overwrite_a=True)
+    except (linalg.LinAlgError, linalg.LinAlgWarning):
+        return RidgePath(design).coef(alphas)
+    return solved if primal else design.rmatmul(solved)
+
+
+def _iterative(design, alphas):
+    operator = LinearOperator(
+        design.X.shape,
+        matvec=lambda w: design.matmul(w.reshape(-1, 1)).ravel(),
+        rmatvec=lambda r: design.rmatmul(r.reshape(-1, 1)).ravel(),
+        dtype=np.float64,
+    )
+    columns = [
+        lsmr(operator, y, damp=np.sqrt(alpha), atol=1e-12, btol=1e-12, conlim=0, maxiter=10_000)[0]
+        for y, alpha in zip(design.Y.T, alphas, strict=True)
+    ]
+    return np.column_stack(columns)
+
+
+class RidgePath:
+    """Ridge for all penalties and tasks of a Design from one decomposition X = U s V'.
+
+    Parameters
+    ----------
+    design : Design
+
+    Attributes
+    ----------
+    squared : ndarray of shape (rank,)
+        Squared singular values.
+    projected : ndarray of shape (rank, n_tasks)
+        U' Y.
+    """
+
+    def __init__(self, design):
+        self.design = design
+        n_rows, n_features = design.X.shape
+        self._left = self._right = None
+        if not sparse.issparse(design.X):
+            self._left, scale, right = linalg.svd(design.X, full_matrices=False, check_finite=False)
+            self._right = right.T
+            squared = scale**2
+        elif n_rows <= n_features:
+            squared, self._left = linalg.eigh(design.kernel())
+        else:
+            squared, self._right = linalg.eigh(design.gram())
+        cut = squared.max(initial=0.0) * max(n_rows, n_features) * np.finfo(float).eps
+        if not sparse.issparse(design.X):
+            cut *= max(n_rows, n_features) * np.finfo(float).eps  # squares of a true SVD
+        kept = squared > cut
+        self.squared = squared[kept]
+        self._left = None if self._left is None else self._left[:, kept]
+        self._right = None if self._right is None else self._right[:, kept]
+        if self._left is not None:
+            self.projected = self._left.T @ design.Y
+        else:
+            self.projected = (self._right.T @ design.cross()) / np.sqrt(self.squared)[:, None]
+
+    def coef(self, alphas):
+        """Coefficients (n_features, n_tasks) for one alpha per task."""
+        root = np.sqrt(self.squared)[:, None]
+        scaled = self.projected * root / (self.squared[:, None] + alphas)
+        if self._right is not None:
+            return self._right @ scaled
+        return self.design.rmatmul(self._left @ (scaled / root))
+
+    def _left_rows(self, rows):
+        if self._left is not None:
+            return self._left[rows]
+        design = self.design
+        moved = design.X[rows] @ self._right
+        if design.Q is not None:
+            moved = moved - design.Q[rows] @ (design.B @ self._right)
+        return moved / np.sqrt(self.squared)
+
+    def leave_one_out(self, alphas, *, intercept_penalty=0.0):
+        """Weighted squared errors of each row when it is left out, summed over rows.
+
+        Written with the parts that the penalty removes (alpha / (s^2 + alpha)), not with
+        1 - leverage, so that nothing cancels when the model nearly interpolates.
+
+        Parameters
+        ----------
+        alphas : ndarray of shape (n_alphas,)
+        intercept_penalty : float
+            Ridge on the intercept itself, whose column is orthogonal to the design.
+
+        Returns
+        -------
+        ndarray of shape (n_alphas, n_tasks)
+        """
+        design = self.design
+        n_rows, n_tasks = design.Y.shape
+        total = np.zeros((len(alphas), n_tasks))
+        removed = alphas / (self.squared[:, None] + alphas)  # (rank, n_alphas)
+        weight = design.weights.sum()
+        kept_mean = intercept_penalty / (weight + intercept_penalty)
+        step = ROW_CHUNK if self._left is None else max(ROW_CHUNK, n_rows)
+        for start in range(0, n_rows, step):
+            rows = slice(start, start + step)
+            left = self._left_rows(rows)
+            orthogonal = design.Y[rows] - left @ self.projected
+            share = np.zeros(len(left))
+            spare = 1.0 - np.einsum("ij,ij->i", left, left)
+            if design.fit_intercept:
+                share = design.weights[rows] / weight
+                orthogonal = orthogonal + kept_mean * design.root[rows, None] * design.y_mean
+                spare = spare - share
+            spare = np.where(spare < 1e-12 * n_rows, 0.0, spare) + kept_mean * share
+            spare_of_alpha = spare[:, None] + (left**2) @ removed
+            for k in range(len(alphas)):
+                residual = orthogonal + left @ (removed[:, k, None] * self.projected)
+                scale = np.maximum(spare_of_alpha[:, k, None], np.finfo(float).tiny)
+                total[k] += np.sum((residual / scale) ** 2, axis=0)
+        return total
