@@ -5,6 +5,12 @@ amount.
 """
 
 from skmtl._version import __version__
+from skmtl.compose import (
+    PerTaskClassifier,
+    PerTaskRegressor,
+    PooledClassifier,
+    PooledRegressor,
+)
 from skmtl.datasets import make_multitask_classification, make_multitask_regression
 from skmtl.linear_model import (
     MeanRegularizedRidge,
@@ -25,6 +31,10 @@ __all__ = [
     "MultiTaskRegressor",
     "MultiTaskRidge",
     "MultiTaskRidgeCV",
+    "PerTaskClassifier",
+    "PerTaskRegressor",
+    "PooledClassifier",
+    "PooledRegressor",
     "__version__",
     "make_multitask_classification",
     "make_multitask_regression",

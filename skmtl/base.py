@@ -45,9 +45,9 @@ class TaskEstimator(BaseEstimator):
         if frames.is_frame(X) or np.ndim(X) == 2 or sparse.issparse(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
         features, ids = split_task_column(X, self.task_column)
-        return frames.as_numbers(features), ids
+        return features, ids
 
-    def _read_features(self, X, ids, *, reset):
+    def _read_features(self, X, *, reset):
         """Features as a float array or a csr/csc matrix; NaN is allowed here."""
         options = {
             "accept_sparse": ("csr", "csc"),
@@ -56,13 +56,13 @@ class TaskEstimator(BaseEstimator):
         }
         if self.task_column is None:
             return validate_data(self, X, reset=reset, **options)
-        return check_array(X, input_name="X", estimator=self, **options)
+        return check_array(frames.as_numbers(X), input_name="X", estimator=self, **options)
 
     def _read_training_data(self, X, y, tasks, sample_weight):
         """TaskData of a fit; settles the layout and sets `tasks_` and `absent_features_`."""
         self._check_shared_parameters()
         X, ids = self._split_ids(X, tasks, reset=True)
-        X = self._read_features(X, ids, reset=True)
+        X = self._read_features(X, reset=True)
         y, names = read_targets(y, self)
         check_consistent_length(X, y)
         if ids is not None and y.ndim == 2:
@@ -109,8 +109,8 @@ class TaskEstimator(BaseEstimator):
                 stacklevel=4,
             )
 
-    def _read_ids(self, X, tasks):
-        """Table without ids and the code of every row (None for outputs, -1 for unknown)."""
+    def _check_layout(self, tasks):
+        """Ids come to predict as they came to fit."""
         check_is_fitted(self)
         if tasks is None and self._layout == "vector":
             raise ValueError(
@@ -122,12 +122,12 @@ class TaskEstimator(BaseEstimator):
             raise ValueError(
                 f"{type(self).__name__} was fitted without task ids, so `tasks` means nothing here."
             )
-        X, ids = self._split_ids(X, tasks, reset=False)
+
+    def _codes_of_rows(self, ids, n_rows):
+        """Task of every row: None for outputs (every task has every row), -1 for unknown."""
         if self._layout == "outputs":
-            return X, None
-        if ids is None:
-            return X, "one"
-        return X, self._codes(ids)
+            return None
+        return np.zeros(n_rows, dtype=int) if ids is None else self._codes(ids)
 
     def _codes(self, ids):
         codes = match(ids, self.tasks_)
@@ -142,11 +142,11 @@ class TaskEstimator(BaseEstimator):
         return codes
 
     def _read_rows(self, X, tasks):
-        """Features (absent ones 0) and the code of every row; None for outputs."""
-        X, codes = self._read_ids(X, tasks)
-        X = self._read_features(X, codes, reset=False)
-        if isinstance(codes, str):
-            codes = np.zeros(X.shape[0], dtype=int)
+        """Features (absent ones 0) and the task of every row."""
+        self._check_layout(tasks)
+        X, ids = self._split_ids(X, tasks, reset=False)
+        X = self._read_features(X, reset=False)
+        codes = self._codes_of_rows(ids, X.shape[0])
         return self._fill_absent(X, codes), codes
 
     def _fill_absent(self, X, codes):

@@ -124,3 +124,58 @@ def beside_column(X, position, values):
         return table
     parts = [values[:, :position], X[:, [position]], values[:, position:]]
     return sparse.hstack(parts, format="csr", dtype=values.dtype)
+
+
+def missing_entries(X):
+    """Mask (n_rows, n_columns) of missing entries of a float array or a frame; None if none."""
+    if is_frame(X):
+        columns = [_missing_in(X, position) for position in range(X.shape[1])]
+        mask = np.column_stack(columns) if columns else np.zeros(X.shape, dtype=bool)
+    elif isinstance(X, np.ndarray) and X.dtype.kind == "f":
+        mask = np.isnan(X)
+    else:
+        return None
+    return mask if mask.any() else None
+
+
+def _missing_in(frame, position):
+    if is_pandas(frame):
+        return frame.iloc[:, position].isna().to_numpy()
+    column = frame[:, position]
+    missing = column.is_null()
+    if column.dtype.is_float():
+        missing |= column.is_nan().fill_null(False)
+    return missing.to_numpy()
+
+
+def fill_entries(X, mask, values):
+    """A copy of X with `values` (one per column) where mask is set; NaN values leave a column."""
+    columns = np.flatnonzero(mask.any(axis=0) & ~np.isnan(values))
+    if isinstance(X, np.ndarray):
+        X = X.copy()
+        for column in columns:
+            X[mask[:, column], column] = values[column]
+        return X
+    filled = {X.columns[column]: column_values(X, column).astype(float) for column in columns}
+    for column, entries in zip(columns, filled.values(), strict=True):
+        entries[mask[:, column]] = values[column]
+    return set_columns(X, filled)
+
+
+def set_columns(X, columns):
+    """A copy of a frame with columns (a dict of arrays by name) replaced or added at the end."""
+    if is_pandas(X):
+        return X.assign(**{str(name): values for name, values in columns.items()})
+    import polars
+
+    return X.with_columns([polars.Series(name, values) for name, values in columns.items()])
+
+
+def column_means(X, mask):
+    """Mean of every numeric column over the entries outside mask; NaN for other columns."""
+    means = np.full(X.shape[1], np.nan)
+    for column in range(X.shape[1]):
+        values = column_values(X, column)
+        if values.dtype.kind in "biuf" and not mask[:, column].all():
+            means[column] = np.mean(values[~mask[:, column]], dtype=np.float64)
+    return means

@@ -4,9 +4,9 @@ With the squared loss the smooth part is a quadratic in W,
 
     F(W) = sum_t [ w_t' G_t w_t / 2 - c_t' w_t + e_t ] + sum_j ridge_j ||w_j||^2 / 2,
 
-with G_t = X_t' V_t X_t / n_bar, c_t = X_t' V_t y_t / n_bar, e_t = y_t' V_t y_t / (2 n_bar), after the
-free directions (intercept, features without penalty) have been projected out. It is kept as
-Gram matrices where these are small, and as the rows of X where they are not.
+with G_t = X_t' V_t X_t / n_bar, c_t = X_t' V_t y_t / n_bar, e_t = y_t' V_t y_t / (2 n_bar),
+after the free directions (intercept, features without penalty) have been projected out. It is kept
+as Gram matrices where these are small, and as the rows of X where they are not.
 """
 
 import numpy as np
@@ -116,9 +116,9 @@ class Problem:
 
     def _read(self, data, fit_intercept, free):
         n_bar = data.mean_task_weight
-        n_kept, n_tasks = self.shape
         n_blocks = sum(1 for _ in data.groups())
-        small = n_blocks * n_kept**2 <= max(GRAM_ENTRIES, data.X.shape[0] * data.n_features)
+        largest = max(GRAM_ENTRIES, data.X.shape[0] * data.n_features)
+        small = n_blocks * self.shape[0] ** 2 <= largest
         cross = np.empty(self.shape)
         energy = 0.0
         self._designs, grams = [], []

@@ -48,8 +48,8 @@ def split_task_column(X, task_column):
     X = frames.as_columns(X)
     if np.ndim(X) != 2 and not frames.is_frame(X) and not sparse.issparse(X):
         raise ValueError(
-            f"Expected 2D array, got {np.ndim(X)}D array instead: task_column={task_column!r} names a "
-            "column of a table. Reshape your data."
+            f"Expected 2D array, got {np.ndim(X)}D array instead: "
+            f"task_column={task_column!r} names a column of a table. Reshape your data."
         )
     position = locate_task_column(X, task_column)
     ids = check_task_ids(frames.column_values(X, position), describe_column(task_column))

@@ -26,9 +26,13 @@ def ridge_coef(design, alphas):
     right = design.cross() if primal else design.Y
     matrix[np.diag_indices_from(matrix)] += alphas[0]
     try:
-        solved = linalg.solve(matrix, right, assume_a="pos", overwrite_a=True)
-    except (linalg.LinAlgError, linalg.LinAlgWarning):
+        factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True)
+    except linalg.LinAlgError:
         return RidgePath(design).coef(alphas)
+    pivots = np.diag(factor[0])
+    if pivots.min() ** 2 <= len(matrix) * np.finfo(float).eps * pivots.max() ** 2:
+        return RidgePath(design).coef(alphas)  # too ill-conditioned for a Gram matrix
+    solved = linalg.cho_solve(factor, right)
     return solved if primal else design.rmatmul(solved)
 
 

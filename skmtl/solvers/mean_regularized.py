@@ -4,9 +4,10 @@ Minimises over m and d_t, with X_t centred by the mean of all rows and a constan
 
     sum_t ||V_t^(1/2) (y_t - X_t (m + d_t))||^2 + sum_t d_t' D d_t + m' M m,
 
-D = diag(alpha_task, ..., alpha_task, alpha_intercept), M = diag(alpha_common, ..., alpha_common, 0).
-Every form has `solve` -> (coef, intercept, common) and `leave_one_out` -> sum of squared errors,
-each for one triple (alpha_common, alpha_task, alpha_intercept) from what was decomposed once.
+with D = diag(alpha_task, ..., alpha_task, alpha_intercept) and
+M = diag(alpha_common, ..., alpha_common, 0). Every form has `solve` -> (coef, intercept, common)
+and `leave_one_out` -> sum of squared errors, each for one triple (alpha_common, alpha_task,
+alpha_intercept) from what was decomposed once.
 """
 
 import numpy as np

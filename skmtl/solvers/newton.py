@@ -1,7 +1,7 @@
 """Newton steps on the nonzero coefficients of a quadratic with row norms.
 
-On the support the Hessian is blockdiag_t(A_t) - sum_j d_j u_j u_j' with A_t = G_t + diag(ridge + d),
-d_j = alpha_j / ||w_j|| and u_j = w_j / ||w_j||. The second part is of rank n_support, so that with
+On the support the Hessian is blockdiag_t(A_t) - sum_j d_j u_j u_j', A_t = G_t + diag(ridge + d),
+d_j = alpha_j / ||w_j||, u_j = w_j / ||w_j||. The second part is of rank n_support, so that with
 the Woodbury identity a Newton direction needs one factorisation per task (one in all for shared
 rows) and one n_support x n_support system.
 """
@@ -133,7 +133,8 @@ def woodbury_direction(grams, diagonal, curvature, units, gradient, active, damp
         overlap = np.einsum("tjk,jt,kt->jk", inner, U, U, optimize=True)
     system = np.diag(1.0 / curvature[curved]) - overlap
     system[np.arange(len(curved)), np.arange(len(curved))] *= 1.0 + damping
-    solved = linalg.solve(system, np.einsum("jt,jt->j", U, base[curved]), assume_a="pos")
+    factor = linalg.cho_factor(system, lower=True)
+    solved = linalg.cho_solve(factor, np.einsum("jt,jt->j", U, base[curved]))
     lift = np.zeros_like(gradient)
     lift[curved] = U * solved[:, None]
     return -(base + apply(lift))

@@ -85,7 +85,7 @@ def _solve_on(problem, W, rows, tol, max_iter):
     newton = NewtonSteps(quadratic, gauge, ridge)
     part = W[rows]
     product = quadratic.product(part)
-    for n_iter in range(1, max_iter + 1):
+    for spent in range(1, max_iter + 1):  # noqa: B007
         before = part
         part, product = proximal.run(part, product, PROXIMAL_STEPS)
         gap = np.inf
@@ -98,4 +98,4 @@ def _solve_on(problem, W, rows, tol, max_iter):
             break
     W = np.zeros_like(W)
     W[rows] = part
-    return W, n_iter
+    return W, spent

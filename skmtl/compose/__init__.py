@@ -1,0 +1,9 @@
+"""Any scikit-learn estimator over the tasks: one model per task, or one model for all.
+
+These are the two ends between which multi-task learning lies, and its honest baselines.
+"""
+
+from skmtl.compose.per_task import PerTaskClassifier, PerTaskRegressor
+from skmtl.compose.pooled import PooledClassifier, PooledRegressor
+
+__all__ = ["PerTaskClassifier", "PerTaskRegressor", "PooledClassifier", "PooledRegressor"]

@@ -1,0 +1,207 @@
+"""One model per task: no sharing."""
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.utils.parallel import Parallel, delayed
+
+from skmtl import frames
+from skmtl.compose.base import (
+    ComposedClassifier,
+    ComposedEstimator,
+    ComposedRegressor,
+    Part,
+    absent_means,
+    fill_absent,
+)
+from skmtl.tasks import encode, group_rows
+
+
+class PerTask(ComposedEstimator):
+    """One clone of an estimator per task."""
+
+    def fit(self, X, y, *, sample_weight=None, tasks=None):
+        """Fit one clone of the estimator per task.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+            Handed to the estimator without the task column and without the columns that are
+            absent from a task (missing in all its rows).
+        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+            With a 2-d y every column is a task and missing entries mean "not observed".
+        sample_weight : array-like of shape (n_samples,) or, for a 2-d y, (n_samples, n_tasks), \
+optional
+        tasks : array-like of shape (n_samples,), optional
+            Task of every row, instead of ``task_column``.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            If a task has no observed row with a positive weight.
+        """
+        X, cells = self._read_cells(X, y, tasks, sample_weight)
+        self._check_weights_usable(self._make_inner(), cells.weights)
+        empty = np.bincount(cells.codes, minlength=len(self.tasks_)) == 0
+        if empty.any():
+            raise ValueError(
+                f"task {self.tasks_[np.argmax(empty)]!r} has no observed row with a positive "
+                "sample_weight: drop the task, a model of its own has nothing to learn from."
+            )
+        self._note_labels(cells)
+        parts = [cells.take(group) for group in group_rows(cells.codes, len(self.tasks_))]
+        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+            delayed(fit_one)(self._inner_for(part.y), self._task_table(X, part.rows, code), part)
+            for code, part in enumerate(parts)
+        )
+        self.shared_estimator_ = None
+        if self.unknown_task == "shared":
+            self._absent_means = absent_means(X, cells, self.absent_features_)
+            table = self._shared_table(X, cells.rows, cells.codes)
+            self.shared_estimator_ = fit_one(self._inner_for(cells.y), table, cells)
+        return self
+
+    def _note_labels(self, cells):
+        """Nothing to note for regressors."""
+
+    def _task_table(self, X, rows, code):
+        """Rows of a task, without the columns that it does not have."""
+        if len(rows) != X.shape[0] or (np.diff(rows) != 1).any():
+            X = frames.take_rows(X, rows)
+        if self.absent_features_ is None or not self.absent_features_[code].any():
+            return X
+        return frames.take_columns(X, np.flatnonzero(~self.absent_features_[code]))
+
+    def _shared_table(self, X, rows, codes):
+        X = frames.take_rows(X, rows)
+        if self.absent_features_ is None:
+            return X
+        return fill_absent(X, codes, self.absent_features_, self._absent_means)
+
+    def _parts(self, X, codes):
+        table = np.arange(X.shape[0])
+        if codes is None:
+            for code, model in enumerate(self.estimators_):
+                yield Part(model, self._task_table(X, table, code), None, np.full(len(table), code))
+            return
+        seen, local = encode(codes)
+        for code, group in zip(seen.tolist(), group_rows(local, len(seen)), strict=True):
+            rows = table[group]
+            if code >= 0:
+                yield Part(
+                    self.estimators_[code], self._task_table(X, rows, code), rows, codes[rows]
+                )
+            else:
+                shared = self._shared_table(X, rows, codes[rows])
+                yield Part(self.shared_estimator_, shared, rows, codes[rows])
+
+
+def fit_one(estimator, X, cells):
+    """A fitted estimator; weights are passed only if there are any."""
+    if cells.weights is None:
+        return estimator.fit(X, cells.y)
+    return estimator.fit(X, cells.y, sample_weight=cells.weights)
+
+
+class PerTaskRegressor(ComposedRegressor, PerTask):
+    """One clone of a regressor per task: the baseline without sharing.
+
+    Parameters
+    ----------
+    estimator : regressor, default=None
+        Any scikit-learn regressor or Pipeline. None: ``Ridge()``.
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    unknown_task : {"error", "shared"}, default="error"
+        What to predict for a task that fit did not see: nothing, or by one more clone that is
+        fitted to all rows.
+    n_jobs : int, default=None
+        Number of tasks fitted at the same time; results do not depend on it.
+
+    Attributes
+    ----------
+    estimators_ : list of length n_tasks
+        The fitted clones in the order of `tasks_`.
+    shared_estimator_ : regressor or None
+        Fitted to all rows if ``unknown_task="shared"``.
+    tasks_ : ndarray of shape (n_tasks,)
+    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> from skmtl import PerTaskRegressor, make_multitask_regression
+    >>> X, y = make_multitask_regression(n_tasks=3, n_samples=40, random_state=0)
+    >>> model = PerTaskRegressor(DecisionTreeRegressor(max_depth=3), task_column=0).fit(X, y)
+    >>> len(model.estimators_)
+    3
+    """
+
+    def __init__(self, estimator=None, *, task_column=None, unknown_task="error", n_jobs=None):
+        self.estimator = estimator
+        self.task_column = task_column
+        self.unknown_task = unknown_task
+        self.n_jobs = n_jobs
+
+    def _make_inner(self):
+        return Ridge() if self.estimator is None else clone(self.estimator)
+
+    def _inner_for(self, y):
+        return self._make_inner()
+
+
+class PerTaskClassifier(ComposedClassifier, PerTask):
+    """One clone of a classifier per task: the baseline without sharing.
+
+    Tasks may have different labels. A task with a single label (in a fold, say) always
+    predicts that one.
+
+    Parameters
+    ----------
+    estimator : classifier, default=None
+        Any scikit-learn classifier or Pipeline. None: ``LogisticRegression()``.
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    unknown_task : {"error", "shared"}, default="error"
+        What to predict for a task that fit did not see: nothing, or by one more clone that is
+        fitted to all rows.
+    n_jobs : int, default=None
+        Number of tasks fitted at the same time; results do not depend on it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Union of the labels of all tasks.
+    estimators_ : list of length n_tasks
+        The fitted clones in the order of `tasks_`.
+    shared_estimator_ : classifier or None
+        Fitted to all rows if ``unknown_task="shared"``.
+    tasks_ : ndarray of shape (n_tasks,)
+    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+
+    Examples
+    --------
+    >>> from skmtl import PerTaskClassifier, make_multitask_classification
+    >>> X, y = make_multitask_classification(n_tasks=3, n_samples=40, random_state=0)
+    >>> PerTaskClassifier(task_column=0).fit(X, y).predict_proba(X).shape
+    (120, 2)
+    """
+
+    def __init__(self, estimator=None, *, task_column=None, unknown_task="error", n_jobs=None):
+        self.estimator = estimator
+        self.task_column = task_column
+        self.unknown_task = unknown_task
+        self.n_jobs = n_jobs
+
+    def _make_inner(self):
+        return LogisticRegression() if self.estimator is None else clone(self.estimator)
+
+    def _inner_for(self, y):
+        if (y == y[0]).all():
+            return DummyClassifier(strategy="most_frequent")
+        return self._make_inner()
