@@ -128,7 +128,7 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
     alphas_common : array-like, default=None
         Penalties of the common model. None: from 1e-2 to 1e4 times the mean variance.
     alphas_intercept : array-like, default=None
-        Penalties of the deviations of the intercepts. None: from 1e-2 to 1e5.
+        Penalties of the deviations of the intercepts. None: from 1e-2 to 1e5; 0 with a 2-d y.
     cv : int, splitter or iterable of (train, test), default=None
         None: exact leave-one-out. Otherwise folds, where rows are not independent of each
         other; an int means `TaskKFold`.
@@ -222,13 +222,14 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
             self.alphas_common, "alphas_common", default=scale * np.logspace(-2, 4, 4), strict=False
         )
         task = check_grid(self.alphas_task, "alphas_task", default=scale * np.logspace(-2, 8, 21))
+        # Outputs that were standardised on these very rows have one mean whatever the truth is:
+        # leaving rows out cannot tell how far their intercepts should be shrunken.
+        free = data.shared_rows or not self.fit_intercept
+        default = np.zeros(1) if free else np.logspace(-2, 5, 15)
         intercept = check_grid(
-            self.alphas_intercept,
-            "alphas_intercept",
-            default=np.logspace(-2, 5, 15),
-            strict=False,
+            self.alphas_intercept, "alphas_intercept", default=default, strict=False
         )
-        return common, task, intercept if self.fit_intercept else np.ones(1)
+        return common, task, intercept
 
 
 class HeldOutFolds:

@@ -18,7 +18,7 @@ from skmtl.solvers.closed_form import LARGEST_DENSE, RidgePath
 
 STACK_ENTRIES = 50_000_000  # Gram matrices of all tasks up to 400 MB, or twice the size of X
 ROW_CHUNK = 2048
-NEGLIGIBLE = 1e-10  # stands for a penalty of 0 where a form divides by it
+NEGLIGIBLE = 1e-8  # stands, relative to the data, for a penalty of 0 that a form divides by
 
 
 def make_form(data, *, fit_intercept):
@@ -100,6 +100,8 @@ class CentredForm:
         self.present = (
             np.ones((data.n_features, data.n_tasks)) if absent is None else 1.0 - absent.T
         )
+        # Without any, the common intercept could not be told from the tasks' own.
+        self.least_intercept = NEGLIGIBLE * data.task_sizes().mean()
 
     def _dense_rows(self, X, absent):
         """Centred rows with the constant column last; absent features stay 0."""
@@ -162,10 +164,10 @@ class BlockWoodbury(CentredForm):
         side = self.grams.shape[1]
         deviation, mean = np.full(side, float(task)), np.full(side, float(common))
         if self.fit_intercept:
-            deviation[-1], mean[-1] = intercept, 0.0
+            deviation[-1], mean[-1] = max(intercept, self.least_intercept), 0.0
         inverses = self.grams.copy()
         index = np.arange(side)
-        inverses[:, index, index] += np.maximum(deviation, np.finfo(float).tiny)
+        inverses[:, index, index] += deviation
         inverses = np.linalg.inv(inverses)
         # A_t is symmetric, so sum_t A_t G_t is one product of the stacked matrices.
         stacked = (inverses * self.n_block_tasks[:, None, None]).reshape(-1, side)
@@ -213,7 +215,7 @@ class BlockWoodbury(CentredForm):
         x between tasks s and t is v^(1/2) ([s = t] x' A_s x + u_s' C u_t) v^(1/2).
         """
         data, total = self.data, 0.0
-        roots = np.linalg.cholesky(covariance)
+        roots = root_of(covariance)
         weights = data.weights if data.weights.ndim == 2 else data.weights[:, None]
         weights = np.broadcast_to(weights, data.y.shape)
         absent = self.present == 0
@@ -281,7 +283,7 @@ class KernelForm(CentredForm):
         common = max(common, NEGLIGIBLE * scale)
         covariance = self.kernel * (1.0 / common + self.same / task)
         if self.fit_intercept:
-            shift = self.same / max(intercept, NEGLIGIBLE)
+            shift = self.same / max(intercept, self.least_intercept)
             covariance += shift * self.root[:, None] * self.root
         covariance[np.diag_indices_from(covariance)] += 1.0
         inverse = inverse_or_pseudo(covariance)
@@ -304,7 +306,7 @@ class KernelForm(CentredForm):
         coef = mean[:, None] + per_task / task
         if self.fit_intercept:
             sums = np.bincount(self.codes, dual, minlength=self.data.n_tasks)
-            offsets = free + sums / max(intercept, NEGLIGIBLE)
+            offsets = free + sums / max(intercept, self.least_intercept)
             coef, mean = np.vstack([coef, offsets]), np.append(mean, free)
         return self._uncentre(coef, mean)
 
@@ -348,6 +350,15 @@ def inverse_or_pseudo(matrix):
     except linalg.LinAlgError:
         return linalg.pinvh(matrix)
     return linalg.cho_solve(factor, np.eye(len(matrix)), overwrite_b=True, check_finite=False)
+
+
+def root_of(matrix):
+    """R with R R' = matrix, for a positive semidefinite matrix."""
+    try:
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(matrix)
+        return vectors * np.sqrt(np.maximum(values, 0.0))
 
 
 def row_dots(A, B):

@@ -1,0 +1,6 @@
+"""Steps before the estimator: transformers that know of the task column."""
+
+from skmtl.preprocessing.columns import keep_tasks
+from skmtl.preprocessing.scaling import TaskScaler
+
+__all__ = ["TaskScaler", "keep_tasks"]
