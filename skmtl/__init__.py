@@ -21,9 +21,18 @@ from skmtl.linear_model import (
     MultiTaskRidge,
     MultiTaskRidgeCV,
 )
+from skmtl.metrics import (
+    average_scores,
+    make_task_scorer,
+    pooled_explained_variance,
+    task_scores,
+)
+from skmtl.model_selection import LeaveOneTaskOut, TaskKFold, task_train_test_split
+from skmtl.preprocessing import TaskScaler, keep_tasks
 from skmtl.tasks import split_tasks, stack_tasks
 
 __all__ = [
+    "LeaveOneTaskOut",
     "MeanRegularizedRidge",
     "MeanRegularizedRidgeCV",
     "MultiTaskElasticNet",
@@ -35,9 +44,17 @@ __all__ = [
     "PerTaskRegressor",
     "PooledClassifier",
     "PooledRegressor",
+    "TaskKFold",
+    "TaskScaler",
     "__version__",
+    "average_scores",
+    "keep_tasks",
     "make_multitask_classification",
     "make_multitask_regression",
+    "make_task_scorer",
+    "pooled_explained_variance",
     "split_tasks",
     "stack_tasks",
+    "task_scores",
+    "task_train_test_split",
 ]

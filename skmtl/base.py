@@ -26,8 +26,6 @@ class TaskEstimator(BaseEstimator):
     """
 
     __metadata_request__fit = {"tasks": True}  # noqa: RUF012
-    __metadata_request__predict = {"tasks": True}  # noqa: RUF012
-    __metadata_request__score = {"tasks": True}  # noqa: RUF012
 
     def _split_ids(self, X, tasks, *, reset):
         """Table without the ids, and the ids or None; sets or checks n_features_in_ and names."""
@@ -171,6 +169,13 @@ class TaskEstimator(BaseEstimator):
         return np.where(missing, X.dtype.type(0), X)
 
 
+class TaskPredictor(TaskEstimator):
+    """A task estimator whose ``predict`` and ``score`` take ``tasks`` as ``fit`` does."""
+
+    __metadata_request__predict = {"tasks": True}  # noqa: RUF012
+    __metadata_request__score = {"tasks": True}  # noqa: RUF012
+
+
 def read_targets(y, estimator):
     """Targets as float64 with NaN allowed in a 2-d y; names of the columns of a frame."""
     if y is None:
@@ -210,7 +215,7 @@ def mean_r2(y, predicted, sample_weight=None):
     return float(np.mean(scores))
 
 
-class MultiTaskLinearRegressor(RegressorMixin, TaskEstimator):
+class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
     """Base of the linear regressors: predictions from ``coef_`` and ``intercept_``.
 
     Attributes

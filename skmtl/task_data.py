@@ -116,12 +116,23 @@ class TaskData:
         return replace(self, X=X[rows], y=self.y[rows], weights=self.weights[rows], codes=codes)
 
     def squared_errors(self, coef, intercept):
-        """Per task the weighted sum of squared errors of the models coef (n_features, n_tasks)."""
-        total = np.zeros(self.n_tasks)
+        """Weighted squared errors of the models coef (n_features, n_tasks), shaped as y."""
+        squares = np.zeros(self.y.shape)
         for block in self.blocks():
             error = block.Y - block.X @ coef[:, block.tasks] - intercept[block.tasks]
-            total[block.tasks] = block.weights @ error**2
-        return total
+            weighted = block.weights[:, None] * error**2
+            if self.shared_rows:
+                rows = np.arange(len(self.y))[block.rows]
+                squares[np.ix_(rows, block.tasks)] = weighted
+            else:
+                squares[block.rows] = weighted[:, 0]
+        return squares
+
+    def sum_by_task(self, values):
+        """Sums over rows, (n_tasks,), of values shaped as y."""
+        if self.shared_rows:
+            return values.sum(axis=0)
+        return np.bincount(self.codes, values, minlength=self.n_tasks)
 
     def absent_features(self):
         """Mask (n_tasks, n_features) of features without a value in a task, or None.

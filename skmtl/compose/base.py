@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter, validate_data
 
 from skmtl import frames
-from skmtl.base import TaskEstimator, mean_r2, read_targets
+from skmtl.base import TaskPredictor, mean_r2, read_targets
 from skmtl.task_data import check_weights
 from skmtl.tasks import encode, group_rows
 
@@ -43,7 +43,7 @@ class Part(NamedTuple):
     codes: np.ndarray
 
 
-class ComposedEstimator(TaskEstimator):
+class ComposedEstimator(TaskPredictor):
     """Reads any table (its columns need not be numbers) and hands rows to inner estimators.
 
     Subclasses define ``_parts(X, codes)``: which model predicts which rows.

@@ -9,6 +9,7 @@ from skmtl.linear_model.ridge import check_grid, feature_variance, read_folds
 from skmtl.solvers.mean_regularized import make_form
 
 EXHAUSTIVE = 125  # grids up to this size are searched whole
+COMMON = np.array([1e-2, 1.0, 1e2, 1e4, 1e9])  # the last one leaves no common model
 
 
 class MeanRegularizedRidge(MultiTaskLinearRegressor):
@@ -126,7 +127,9 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
         Penalties of the deviations. None: from 1e-2 to 1e8 times the mean variance of a
         feature, so that the search reaches one model per task as well as pooling.
     alphas_common : array-like, default=None
-        Penalties of the common model. None: from 1e-2 to 1e4 times the mean variance.
+        Penalties of the common model. None: from 1e-2 to 1e4 times the mean
+        variance, or so large that nothing is shared, unless sharing earns its place: its error
+        must be lower by more than one standard error of the difference.
     alphas_intercept : array-like, default=None
         Penalties of the deviations of the intercepts. None: from 1e-2 to 1e5; 0 with a 2-d y.
     cv : int, splitter or iterable of (train, test), default=None
@@ -206,8 +209,11 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
         form = make_form(data, fit_intercept=self.fit_intercept)
         folds = read_folds(self.cv, X, y, data)
         held_out = form if folds is None else HeldOutFolds(data, folds, self.fit_intercept)
-        errors = search(held_out.leave_one_out, self._grids(data))
+        grids = self._grids(data)
+        errors = search(held_out.leave_one_out, grids)
         best = min(errors, key=errors.get)
+        if self.alphas_common is None:
+            best = unless_alone_is_as_good(best, held_out.leave_one_out, grids, errors)
         self.alpha_common_, self.alpha_task_, self.alpha_intercept_ = best
         total = data.task_sizes().sum() if folds is None else held_out.total_weight
         names = ("alpha_common", "alpha_task", "alpha_intercept")
@@ -219,7 +225,7 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
     def _grids(self, data):
         scale = feature_variance(data)
         common = check_grid(
-            self.alphas_common, "alphas_common", default=scale * np.logspace(-2, 4, 4), strict=False
+            self.alphas_common, "alphas_common", default=scale * COMMON, strict=False
         )
         task = check_grid(self.alphas_task, "alphas_task", default=scale * np.logspace(-2, 8, 21))
         # Outputs that were standardised on these very rows have one mean whatever the truth is:
@@ -243,11 +249,27 @@ class HeldOutFolds:
         self.total_weight = sum(test.task_sizes().sum() for test in self.tests)
 
     def leave_one_out(self, *penalties):
-        total = 0.0
+        squares = []
         for form, test in zip(self.forms, self.tests, strict=True):
             coef, intercept, _ = form.solve(*penalties)
-            total += test.squared_errors(coef, intercept).sum()
-        return total
+            errors = test.squared_errors(coef, intercept)
+            squares.append(errors.sum(axis=1) if errors.ndim == 2 else errors)
+        return np.concatenate(squares)
+
+
+def unless_alone_is_as_good(best, error, grids, errors):
+    """The best penalties, or those without sharing if these are as good within one error.
+
+    Without sharing means the largest penalty of the common model and the smallest of the
+    intercepts; the difference is judged row by row.
+    """
+    common, tasks, intercept = (grid.tolist() for grid in grids)
+    alone = [(common[-1], task, intercept[0]) for task in tasks]
+    for point in alone:
+        errors.setdefault(point, float(np.sum(error(*point))))
+    alone = min(alone, key=errors.get)
+    gain = error(*alone) - error(*best)
+    return best if gain.sum() > np.sqrt(len(gain)) * gain.std() else alone
 
 
 def search(error, grids):
@@ -261,7 +283,7 @@ def search(error, grids):
     def try_all(axes):
         for point in itertools.product(*axes):
             if point not in errors:
-                errors[point] = float(error(*point))
+                errors[point] = float(np.sum(error(*point)))
 
     grids = [[float(value) for value in grid] for grid in grids]
     if np.prod([len(grid) for grid in grids]) <= EXHAUSTIVE:

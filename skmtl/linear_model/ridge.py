@@ -204,7 +204,7 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
             paths = [RidgePath(d) for d in designs(data.subset(train), self.fit_intercept)]
             for k, alpha in enumerate(alphas):
                 solved = assemble(data, ((path.design, path.coef(alpha)) for path in paths))
-                errors[k] += held_out.squared_errors(*solved)
+                errors[k] += held_out.sum_by_task(held_out.squared_errors(*solved))
         return errors, sizes
 
 

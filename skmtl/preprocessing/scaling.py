@@ -6,7 +6,6 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils import check_scalar
-from sklearn.utils.metadata_routing import UNUSED
 
 from skmtl import frames
 from skmtl.base import TaskEstimator
@@ -75,8 +74,6 @@ class TaskScaler(OneToOneFeatureMixin, TransformerMixin, TaskEstimator):
 
     __metadata_request__transform = {"tasks": True}  # noqa: RUF012
     __metadata_request__inverse_transform = {"tasks": True}  # noqa: RUF012
-    __metadata_request__predict = {"tasks": UNUSED}  # noqa: RUF012
-    __metadata_request__score = {"tasks": UNUSED}  # noqa: RUF012
 
     def __init__(
         self,

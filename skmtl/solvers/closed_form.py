@@ -6,6 +6,7 @@ from scipy.sparse.linalg import LinearOperator, lsmr
 
 LARGEST_DENSE = 10_000  # the side of the largest Gram or kernel matrix that is factorised
 ROW_CHUNK = 4096
+NEARLY_DEPENDENT = 1e-9  # with less of its square left by the others, a column is not for Cholesky
 
 
 def ridge_coef(design, alphas):
@@ -25,13 +26,13 @@ def ridge_coef(design, alphas):
     matrix = design.gram() if primal else design.kernel()
     right = design.cross() if primal else design.Y
     matrix[np.diag_indices_from(matrix)] += alphas[0]
+    diagonal = np.diag(matrix).copy()
     try:
         factor = linalg.cho_factor(matrix, lower=True, overwrite_a=True)
     except linalg.LinAlgError:
         return RidgePath(design).coef(alphas)
-    pivots = np.diag(factor[0])
-    if pivots.min() ** 2 <= len(matrix) * np.finfo(float).eps * pivots.max() ** 2:
-        return RidgePath(design).coef(alphas)  # too ill-conditioned for a Gram matrix
+    if (np.diag(factor[0]) ** 2 < NEARLY_DEPENDENT * diagonal).any():
+        return RidgePath(design).coef(alphas)
     solved = linalg.cho_solve(factor, right)
     return solved if primal else design.rmatmul(solved)
 
@@ -106,25 +107,31 @@ class RidgePath:
             moved = moved - design.Q[rows] @ (design.B @ self._right)
         return moved / np.sqrt(self.squared)
 
-    def leave_one_out(self, alphas, *, intercept_penalty=0.0):
-        """Weighted squared errors of each row when it is left out, summed over rows.
+    def leave_one_out(self, alphas):
+        """Weighted squared errors of rows left out, summed: (n_alphas, n_tasks)."""
+        total = np.zeros((len(alphas), self.design.Y.shape[1]))
+        for _, k, squares in self._left_out(alphas, 0.0):
+            total[k] += squares.sum(axis=0)
+        return total
+
+    def leave_rows_out(self, alpha, *, intercept_penalty=0.0):
+        """Weighted squared errors (n_rows, n_tasks) of every row when it is left out.
+
+        `intercept_penalty` is a ridge on the intercept, whose column is orthogonal to X.
+        """
+        squares = np.empty(self.design.Y.shape)
+        for rows, _, part in self._left_out(np.array([alpha]), intercept_penalty):
+            squares[rows] = part
+        return squares
+
+    def _left_out(self, alphas, intercept_penalty):
+        """(rows, index of alpha, squared errors) over chunks of rows and all alphas.
 
         Written with the parts that the penalty removes (alpha / (s^2 + alpha)), not with
         1 - leverage, so that nothing cancels when the model nearly interpolates.
-
-        Parameters
-        ----------
-        alphas : ndarray of shape (n_alphas,)
-        intercept_penalty : float
-            Ridge on the intercept itself, whose column is orthogonal to the design.
-
-        Returns
-        -------
-        ndarray of shape (n_alphas, n_tasks)
         """
         design = self.design
-        n_rows, n_tasks = design.Y.shape
-        total = np.zeros((len(alphas), n_tasks))
+        n_rows = len(design.Y)
         removed = alphas / (self.squared[:, None] + alphas)  # (rank, n_alphas)
         weight = design.weights.sum()
         kept_mean = intercept_penalty / (weight + intercept_penalty)
@@ -134,15 +141,16 @@ class RidgePath:
             left = self._left_rows(rows)
             orthogonal = design.Y[rows] - left @ self.projected
             share = np.zeros(len(left))
-            spare = 1.0 - np.einsum("ij,ij->i", left, left)
             if design.fit_intercept:
                 share = design.weights[rows] / weight
-                orthogonal = orthogonal + kept_mean * design.root[rows, None] * design.y_mean
-                spare = spare - share
-            spare = np.where(spare < 1e-12 * n_rows, 0.0, spare) + kept_mean * share
+            spare = 1.0 - np.einsum("ij,ij->i", left, left) - share
+            nothing = spare < 1e-12 * n_rows  # what is orthogonal has nothing there either
+            spare[nothing], orthogonal[nothing] = 0.0, 0.0
+            if design.fit_intercept:
+                orthogonal += kept_mean * design.root[rows, None] * design.y_mean
+                spare += kept_mean * share
             spare_of_alpha = spare[:, None] + (left**2) @ removed
             for k in range(len(alphas)):
                 residual = orthogonal + left @ (removed[:, k, None] * self.projected)
                 scale = np.maximum(spare_of_alpha[:, k, None], np.finfo(float).tiny)
-                total[k] += np.sum((residual / scale) ** 2, axis=0)
-        return total
+                yield rows, k, (residual / scale) ** 2

@@ -6,8 +6,8 @@ Minimises over m and d_t, with X_t centred by the mean of all rows and a constan
 
 with D = diag(alpha_task, ..., alpha_task, alpha_intercept) and
 M = diag(alpha_common, ..., alpha_common, 0). Every form has `solve` -> (coef, intercept, common)
-and `leave_one_out` -> sum of squared errors, each for one triple (alpha_common, alpha_task,
-alpha_intercept) from what was decomposed once.
+and `leave_one_out` -> weighted squared errors of the rows, each for one triple (alpha_common,
+alpha_task, alpha_intercept) from what was decomposed once.
 """
 
 import numpy as np
@@ -18,6 +18,7 @@ from skmtl.solvers.closed_form import LARGEST_DENSE, RidgePath
 
 STACK_ENTRIES = 50_000_000  # Gram matrices of all tasks up to 400 MB, or twice the size of X
 ROW_CHUNK = 2048
+LEAST_SPARE = 1e-10  # smallest 1 - leverage that is more than rounding
 NEGLIGIBLE = 1e-8  # stands, relative to the data, for a penalty of 0 that a form divides by
 
 
@@ -82,10 +83,9 @@ class SharedRows:
         return coef, y_mean - x_mean @ coef, (mean, mean_intercept - x_mean @ mean)
 
     def leave_one_out(self, common, task, intercept):
-        mean_penalty = np.array([self._mean_penalty(common, task)])
-        mean = self.path.leave_one_out(mean_penalty)[0, 0]
-        deviations = self.path.leave_one_out(np.array([task]), intercept_penalty=intercept)
-        return mean + deviations[0, 1:].sum()
+        mean = self.path.leave_rows_out(self._mean_penalty(common, task))
+        deviations = self.path.leave_rows_out(task, intercept_penalty=intercept)
+        return mean[:, 0] + deviations[:, 1:].sum(axis=1)
 
 
 class CentredForm:
@@ -197,7 +197,7 @@ class BlockWoodbury(CentredForm):
         coef = self._coef(inverses, mean)
         if self.data.shared_rows:
             return self._leave_whole_rows_out(inverses, deviation, covariance, coef)
-        total = 0.0
+        squares = []
         for block, inverse in zip(self.data.blocks(), inverses, strict=True):
             for chunk in chunks(len(block.weights)):
                 X, v = self._dense_rows(block.X[chunk], block.absent), block.weights[chunk]
@@ -205,8 +205,8 @@ class BlockWoodbury(CentredForm):
                 left = moved * deviation
                 leverage = v * (row_dots(moved, X) + row_dots(left @ covariance, left))
                 error = block.Y[chunk, 0] - X @ coef[:, block.tasks[0]]
-                total += v @ (error / np.maximum(1.0 - leverage, NEGLIGIBLE)) ** 2
-        return total
+                squares.append(v * (error / np.maximum(1.0 - leverage, LEAST_SPARE)) ** 2)
+        return np.concatenate(squares)
 
     def _leave_whole_rows_out(self, inverses, deviation, covariance, coef):
         """Rows that carry several outputs: (I - H_ii) e_loo = e with a block per row.
@@ -214,7 +214,7 @@ class BlockWoodbury(CentredForm):
         Left-out errors are means of what the row's own outputs did to the fit; the block of row
         x between tasks s and t is v^(1/2) ([s = t] x' A_s x + u_s' C u_t) v^(1/2).
         """
-        data, total = self.data, 0.0
+        data, squares = self.data, []
         roots = root_of(covariance)
         weights = data.weights if data.weights.ndim == 2 else data.weights[:, None]
         weights = np.broadcast_to(weights, data.y.shape)
@@ -237,8 +237,9 @@ class BlockWoodbury(CentredForm):
             system = np.eye(data.n_tasks) - hat
             index = np.arange(data.n_tasks)
             system[:, index, index] -= own * root**2
-            total += np.sum(np.linalg.solve(system, (error * root)[:, :, None]) ** 2)
-        return total
+            left_out = np.linalg.solve(system, (error * root)[:, :, None])
+            squares.append(np.sum(left_out**2, axis=(1, 2)))
+        return np.concatenate(squares)
 
 
 class KernelForm(CentredForm):
@@ -325,13 +326,14 @@ class KernelForm(CentredForm):
         inverse, _ = self._inverse(common, task, intercept)
         pulled = inverse @ self.y
         if not self.data.shared_rows:
-            return np.sum((pulled / np.diag(inverse)) ** 2)
+            return (pulled / np.diag(inverse)) ** 2
         order = np.argsort(self.rows, kind="stable")
         bounds = np.flatnonzero(np.diff(self.rows[order])) + 1
-        total = 0.0
+        squares = []
         for cells in np.split(order, bounds):
-            total += np.sum(np.linalg.solve(inverse[np.ix_(cells, cells)], pulled[cells]) ** 2)
-        return total
+            left_out = np.linalg.solve(inverse[np.ix_(cells, cells)], pulled[cells])
+            squares.append(np.sum(left_out**2))
+        return np.array(squares)
 
 
 def overall_mean(data):
