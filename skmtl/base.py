@@ -102,7 +102,7 @@ class TaskEstimator(BaseEstimator):
         if self._layout in ("vector", "column") and len(labels) == 1:
             place = "`tasks`" if self.task_column is None else f"column {self.task_column!r}"
             warnings.warn(
-                f"{place} names one task only ({labels[0]!r}): nothing can be shared.",
+                f"{place} names one task only ({describe_ids(labels)}): nothing can be shared.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -161,7 +161,8 @@ class TaskEstimator(BaseEstimator):
         wrong = missing & ~(allowed[codes] if codes is not None else allowed[:-1].all(axis=0))
         if wrong.any():
             row, feature = (int(i) for i in np.argwhere(wrong)[0])
-            where = f" of task {self.tasks_[codes[row]]!r}" if codes is not None else ""
+            known = codes is not None and codes[row] >= 0
+            where = f" of task {describe_ids(self.tasks_[codes[[row]]])}" if known else ""
             raise ValueError(
                 f"Input X contains NaN in row {row}{where}, feature {feature}, which fit saw "
                 "there: add an imputer before, keep_tasks(SimpleImputer(), task_column=...)."

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from skmtl.tasks import encode, group_rows
+from skmtl.tasks import describe_ids, encode, group_rows
 
 
 class Block(NamedTuple):
@@ -154,7 +154,7 @@ class TaskData:
                 feature = int(np.argmax(partly))
                 raise ValueError(
                     f"Input X contains NaN in feature {feature} for {share[feature]:.0%} of the "
-                    f"rows of task {self.labels[tasks[0]]!r}. A feature may be absent from a whole "
+                    f"rows of task {describe_ids(self.labels[tasks[:1]])}. A feature may be absent from a whole "
                     "task; for single missing values add an imputer before: "
                     "keep_tasks(SimpleImputer(), task_column=...)."
                 )
@@ -277,7 +277,7 @@ def _mask_missing(y, weights, labels):
     empty = missing.all(axis=0)
     if empty.any():
         raise ValueError(
-            f"task {labels[np.argmax(empty)]!r} has no observed target (its column of y is NaN): "
+            f"task {describe_ids(labels[empty][:1])} has no observed target (its column of y is NaN): "
             "drop the column."
         )
     weights = np.where(missing, 0.0, weights if weights.ndim == 2 else weights[:, None])

@@ -69,8 +69,13 @@ def _add_comparison(group):
         "--list-strategies", action="store_true", help="list strategies and metrics and stop"
     )
     group.add_argument("--metric", metavar="NAME", help="default: rmse, or accuracy for classes")
+    group.add_argument("--cv", type=_at_least(2), default=5, metavar="N", help="folds (default: 5)")
     group.add_argument(
-        "--cv", type=_at_least(2), default=5, metavar="N", help="folds (default: 5)"
+        "--repeats",
+        type=_at_least(1),
+        default=1,
+        metavar="N",
+        help="repeat the folds with other rows, for a narrower interval (default: 1)",
     )
     group.add_argument(
         "--train-fraction",

@@ -36,9 +36,7 @@ def _metrics():
         yield Metric(name, "regression", name)
     for name in ("accuracy", "balanced_accuracy"):
         yield Metric(name, "classification", name, unit=" points", scale=100.0)
-    yield Metric(
-        "log_loss", "classification", log_loss, is_loss=True, needs_probabilities=True
-    )
+    yield Metric("log_loss", "classification", log_loss, is_loss=True, needs_probabilities=True)
 
 
 METRICS = {metric.name: metric for metric in _metrics()}

@@ -42,9 +42,7 @@ NAMED = {
     "bike": NamedData(
         datasets.fetch_bike, "regression", "rentals in 24 hours of the day", ordered=True
     ),
-    "student": NamedData(
-        datasets.fetch_student, "regression", "grades of pupils in two subjects"
-    ),
+    "student": NamedData(datasets.fetch_student, "regression", "grades of pupils in two subjects"),
     "concrete": NamedData(datasets.fetch_concrete, "regression", "strength in three domains"),
     "auto_mpg": NamedData(datasets.fetch_auto_mpg, "regression", "fuel in three domains"),
     "newsgroups": NamedData(

@@ -28,8 +28,13 @@ class Settings:
 
     metric: Metric
     cv: int = 5
+    repeats: int = 1
     train_fraction: float | int = 1.0
     seed: int = 0
+
+    @property
+    def n_folds(self):
+        return self.cv * self.repeats
 
 
 @dataclass(frozen=True)
@@ -98,29 +103,29 @@ def run_all(jobs, n_jobs):
 
 def make_folds(problem, settings):
     """Pairs (train, test) of row numbers, train reduced to its share of every task."""
+    if problem.ordered and settings.repeats > 1:
+        raise UsageError("--repeats needs folds at random, but these are blocks of rows in order")
     if settings.cv > problem.rows_of_tasks().max():
         raise UsageError(
             f"--cv {settings.cv} is more than the rows of any task "
             f"(the largest has {problem.rows_of_tasks().max()})"
         )
-    stratified = problem.task_type == "classification"
-    shuffled = not problem.ordered
+    random = np.random.RandomState(settings.seed)
     splitter = TaskKFold(
         settings.cv,
-        shuffle=shuffled,
-        stratify=stratified,
-        random_state=settings.seed if shuffled else None,
+        shuffle=not problem.ordered,
+        stratify=problem.task_type == "classification",
+        random_state=None if problem.ordered else random,
     )
-    folds = splitter.split(problem.X, problem.y, problem.codes)
     return [
-        (reduce_training(problem, train, settings, fold), test)
-        for fold, (train, test) in enumerate(folds)
+        (reduce_training(problem, train, settings.train_fraction, random), test)
+        for _ in range(settings.repeats)
+        for train, test in list(splitter.split(problem.X, problem.y, problem.codes))
     ]
 
 
-def reduce_training(problem, train, settings, fold):
-    """The rows of a training fold that are used."""
-    size = settings.train_fraction
+def reduce_training(problem, train, size, random):
+    """The rows of a training fold that are used: a share or a number of those of each task."""
     codes = np.zeros(len(train), dtype=int) if problem.codes is None else problem.codes[train]
     if size >= (np.bincount(codes).max() if isinstance(size, int) else 1.0):
         return train
@@ -129,7 +134,7 @@ def reduce_training(problem, train, settings, fold):
         tasks=codes,
         train_size=size,
         stratify=problem.y[train] if problem.task_type == "classification" else None,
-        random_state=settings.seed + fold,
+        random_state=random,
     )
     return np.sort(used)
 
@@ -157,9 +162,7 @@ def run_fold(problem, strategy, settings, fold, train, test):
         except Exception as error:
             return replace(result, message=f"{type(error).__name__}: {one_line(error)}")
     not_converged = any(issubclass(item.category, ConvergenceWarning) for item in caught)
-    return replace(
-        result, scores=scores, fit_seconds=seconds, not_converged=int(not_converged)
-    )
+    return replace(result, scores=scores, fit_seconds=seconds, not_converged=int(not_converged))
 
 
 def fit(problem, strategy, seed, rows):

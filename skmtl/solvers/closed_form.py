@@ -134,7 +134,7 @@ class RidgePath:
         n_rows = len(design.Y)
         removed = alphas / (self.squared[:, None] + alphas)  # (rank, n_alphas)
         weight = design.weights.sum()
-        kept_mean = intercept_penalty / (weight + intercept_penalty)
+        kept_mean = intercept_penalty / (weight + intercept_penalty) if intercept_penalty else 0.0
         step = ROW_CHUNK if self._left is None else max(ROW_CHUNK, n_rows)
         for start in range(0, n_rows, step):
             rows = slice(start, start + step)

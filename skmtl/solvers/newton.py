@@ -12,6 +12,10 @@ from scipy import linalg
 from skmtl.penalties.base import row_norms
 
 LARGEST_SUPPORT = 1500
+HALVINGS = 8
+MOST_STEPS = 24
+DAMPINGS = 4
+SMALLEST_DAMPING = 1e-14
 LARGEST_STACK = 30_000_000  # entries of one inverse per task
 
 
@@ -29,6 +33,7 @@ class NewtonSteps:
         self.quadratic = quadratic
         self.gauge = gauge
         self.ridge = ridge
+        self.damping = SMALLEST_DAMPING  # grows after a rejected step, falls after a taken one
         n_features = len(ridge)
         self.entrywise = gauge is not None and gauge.entrywise
         self.has_gauge = np.zeros(n_features, dtype=bool)
@@ -40,30 +45,46 @@ class NewtonSteps:
         return smooth if self.gauge is None else smooth + self.gauge.value(W)
 
     def run(self, W, product):
-        """One step; (W, product, whether it was taken)."""
+        """One step with line search; (W, product, whether it was taken)."""
         support = np.flatnonzero(W.any(axis=1) | ~self.has_gauge)
         n_matrices = len(self.quadratic.gram) if not self.entrywise else W.shape[1]
         too_large = len(support) > LARGEST_SUPPORT or n_matrices * len(support) ** 2 > LARGEST_STACK
         if not len(support) or too_large:
             return W, product, False
-        direction = self._direction(W, product, support)
-        if direction is None:
-            return W, product, False
         before = self.objective(W, product)
         slack = 4.0 * np.finfo(float).eps * max(self.quadratic.energy, abs(before))
-        step = 1.0
-        for _ in range(12):
-            new = self._clip(W, W + step * direction)
-            product_new = self.quadratic.product(new)
-            if self.objective(new, product_new) <= before + slack:
-                return new, product_new, True
-            step *= 0.5
+        for _ in range(DAMPINGS):
+            direction = self._direction(W, product, support)
+            for step in self._steps(W, direction) if direction is not None else ():
+                new = self._clip(W, W + step * direction)
+                product_new = self.quadratic.product(new)
+                if self.objective(new, product_new) <= before + slack:
+                    self.damping = max(0.1 * self.damping, SMALLEST_DAMPING)
+                    return new, product_new, True
+            self.damping = min(1e3 * self.damping, 1.0)
         return W, product, False
+
+    def _steps(self, W, direction):
+        """Step lengths to try, from 1 down: halves, and those at which a row reaches zero.
+
+        Between two nearly equal features a Newton direction moves everything from the one to
+        the other, far beyond zero: the right step ends where the first is used up.
+        """
+        squared = np.einsum("ij,ij->i", W, W)
+        slope = np.einsum("ij,ij->i", W, direction)
+        falling = (slope < -squared) & self.has_gauge
+        ends = squared[falling] / -slope[falling]
+        return np.unique(np.concatenate([0.5 ** np.arange(HALVINGS), ends]))[::-1][:MOST_STEPS]
+
+    def _turned(self, W, new):
+        """Rows that cross zero between W and new."""
+        return (
+            np.einsum("ij,ij->i", W, new) <= 1e-12 * np.einsum("ij,ij->i", W, W)
+        ) & self.has_gauge
 
     def _clip(self, W, new):
         """Rows (and, with an entry-wise norm, entries) that would cross zero stop there."""
-        turned = (np.einsum("ij,ij->i", W, new) <= 0) & self.has_gauge
-        new[turned] = 0.0
+        new[self._turned(W, new)] = 0.0
         if self.entrywise:
             new[(W * new <= 0) & self.has_gauge[:, None]] = 0.0
         return new
@@ -87,18 +108,17 @@ class NewtonSteps:
         quadratic = self.quadratic.restrict(support)
         shared = len(quadratic.gram) == 1 and active is None
         grams = quadratic.gram if shared else quadratic.per_task()
-        for damping in (1e-14, 1e-10, 1e-6):
-            try:
-                step = woodbury_direction(
-                    grams, ridge + curvature, curvature, units, gradient, active, damping
-                )
-            except linalg.LinAlgError:
-                continue
-            if np.isfinite(step).all():
-                direction = np.zeros_like(W)
-                direction[support] = step
-                return direction
-        return None
+        try:
+            step = woodbury_direction(
+                grams, ridge + curvature, curvature, units, gradient, active, self.damping
+            )
+        except linalg.LinAlgError:
+            return None
+        if not np.isfinite(step).all():
+            return None
+        direction = np.zeros_like(W)
+        direction[support] = step
+        return direction
 
 
 def woodbury_direction(grams, diagonal, curvature, units, gradient, active, damping):
