@@ -36,12 +36,20 @@ from skmtl.environment import describe_environment
 ALPHAS = np.logspace(-2, 6, 33)
 
 
-def lasso(task_column):
-    """Multi-task lasso with alpha from a grid; the path of a CV class would be faster."""
-    grid = {"alpha": np.geomspace(1.0, 0.01, 13)}
-    cv = TaskKFold(5, task_column=task_column, shuffle=True, random_state=0)
-    model = MultiTaskLasso(task_column=task_column, tol=1e-4)
-    return GridSearchCV(model, grid, scoring="neg_mean_squared_error", cv=cv)
+class Lasso(GridSearchCV):
+    """Multi-task lasso with alpha from a grid below sd(y) sqrt(n_tasks), which bounds alpha_max."""
+
+    def __init__(self, task_column):
+        self.task_column = task_column
+        cv = TaskKFold(5, task_column=task_column, shuffle=True, random_state=0)
+        model = MultiTaskLasso(task_column=task_column, tol=1e-4)
+        super().__init__(model, {}, scoring="neg_mean_squared_error", cv=cv)
+
+    def fit(self, X, y):
+        n_tasks = y.shape[1] if y.ndim == 2 else len(np.unique(X[:, self.task_column]))
+        bound = np.std(y) * np.sqrt(n_tasks)
+        self.param_grid = {"alpha": bound * np.geomspace(0.5, 0.0005, 13)}
+        return super().fit(X, y)
 
 
 METHODS = {
@@ -53,7 +61,7 @@ METHODS = {
     "pooled ridge with task intercepts": lambda column: PooledRegressor(
         RidgeCV(ALPHAS), task_intercepts=True, task_column=column
     ),
-    "multi-task lasso": lasso,
+    "multi-task lasso": Lasso,
     "mean-regularised ridge": lambda column: MeanRegularizedRidgeCV(task_column=column),
 }
 

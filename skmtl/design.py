@@ -5,6 +5,8 @@ coefficients are, the free ones solve a least-squares problem of their own. Proj
 out once leaves a problem in the penalised coefficients alone.
 """
 
+from copy import copy
+
 import numpy as np
 from scipy import sparse
 
@@ -94,6 +96,20 @@ class Design:
             return gram
         B = self.B if rows is None else self.B[:, rows]
         return gram - B.T @ B
+
+    def squared_norms(self):
+        """Diagonal of X' X."""
+        if not sparse.issparse(self.X):
+            return np.einsum("ij,ij->j", self.X, self.X)
+        squares = np.asarray(self.X.multiply(self.X).sum(axis=0)).ravel()
+        return squares if self.Q is None else squares - np.sum(self.B**2, axis=0)
+
+    def take_columns(self, rows):
+        """The design with some of the kept features only, for products."""
+        part = copy(self)
+        part.X = self.X[:, rows]
+        part.B = None if self.B is None else self.B[:, rows]
+        return part
 
     def kernel(self):
         """X X'."""

@@ -48,9 +48,16 @@ class Gram:
         """Largest second derivative of every feature over the tasks."""
         return np.einsum("bjj->bj", self.gram).max(axis=0, initial=0.0)
 
+    @property
+    def n_blocks(self):
+        return len(self.gram)
+
     def restrict(self, rows):
+        """On some features."""
         gram = self.gram[:, rows[:, None], rows]
         return Gram(gram, self.cross[rows], self.energy, self.tasks)
+
+    gram_on = restrict
 
     def per_task(self):
         """One Gram matrix per task, (n_tasks, n_features, n_features)."""
@@ -77,7 +84,28 @@ class Rows:
             out[:, design.tasks] = design.rmatmul(design.matmul(W[:, design.tasks]))
         return out / self.n_bar
 
+    @property
+    def n_tasks(self):
+        return self.cross.shape[1]
+
+    @property
+    def n_blocks(self):
+        return len(self.designs)
+
+    def diagonal(self):
+        """Largest second derivative of every feature over the tasks."""
+        squares = [design.squared_norms() for design in self.designs]
+        return np.max(squares, axis=0) / self.n_bar
+
     def restrict(self, rows):
+        """On some features: as Gram matrices, unless the rows of X are fewer than these."""
+        n_entries = sum(design.X.shape[0] for design in self.designs) * len(rows)
+        if 2 * n_entries < len(self.designs) * len(rows) ** 2:
+            designs = [design.take_columns(rows) for design in self.designs]
+            return Rows(designs, self.n_bar, self.cross[rows], self.energy)
+        return self.gram_on(rows)
+
+    def gram_on(self, rows):
         gram = np.stack([design.gram(rows) for design in self.designs]) / self.n_bar
         tasks = [design.tasks for design in self.designs]
         return Gram(gram, self.cross[rows], self.energy, tasks)

@@ -167,7 +167,9 @@ class BlockWoodbury(CentredForm):
             deviation[-1], mean[-1] = max(intercept, self.least_intercept), 0.0
         inverses = self.grams.copy()
         index = np.arange(side)
-        inverses[:, index, index] += deviation
+        diagonals = inverses[:, index, index]
+        rounding = 10.0 * side * np.finfo(float).eps * diagonals.max(axis=1, keepdims=True)
+        inverses[:, index, index] += np.maximum(deviation, rounding)
         inverses = np.linalg.inv(inverses)
         # A_t is symmetric, so sum_t A_t G_t is one product of the stacked matrices.
         stacked = (inverses * self.n_block_tasks[:, None, None]).reshape(-1, side)

@@ -11,7 +11,7 @@ from scipy import linalg
 
 from skmtl.penalties.base import row_norms
 
-LARGEST_SUPPORT = 1500
+LARGEST_SUPPORT = 3000
 HALVINGS = 8
 MOST_STEPS = 24
 DAMPINGS = 4
@@ -47,7 +47,7 @@ class NewtonSteps:
     def run(self, W, product):
         """One step with line search; (W, product, whether it was taken)."""
         support = np.flatnonzero(W.any(axis=1) | ~self.has_gauge)
-        n_matrices = len(self.quadratic.gram) if not self.entrywise else W.shape[1]
+        n_matrices = W.shape[1] if self.entrywise else self.quadratic.n_blocks
         too_large = len(support) > LARGEST_SUPPORT or n_matrices * len(support) ** 2 > LARGEST_STACK
         if not len(support) or too_large:
             return W, product, False
@@ -105,7 +105,7 @@ class NewtonSteps:
         else:
             active |= ~self.has_gauge[support, None]
             gradient = np.where(active, gradient, 0.0)
-        quadratic = self.quadratic.restrict(support)
+        quadratic = self.quadratic.gram_on(support)
         shared = len(quadratic.gram) == 1 and active is None
         grams = quadratic.gram if shared else quadratic.per_task()
         try:
