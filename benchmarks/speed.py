@@ -170,9 +170,7 @@ def main(argv=None):
         parser.error(f"unknown workload {unknown[0]!r}; known are {', '.join(SHARED_ROWS)}")
     warnings.simplefilter("ignore", ConvergenceWarning)  # the gap is judged here
 
-    print(
-        f"{'workload':24}{'corr.':>6}  seconds to gap {', '.join(map(str, GAPS))}; fastest peer / skmtl"
-    )
+    print(f"seconds to the gaps {GAPS}, and those of the fastest peer over those of skmtl")
     record = {"threads": options.threads, "repeats": options.repeats, "workloads": {}}
     with threadpool_limits(options.threads):
         for name in names:
