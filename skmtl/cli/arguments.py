@@ -5,9 +5,10 @@ import argparse
 from skmtl._version import __version__
 from skmtl.cli.errors import UsageError
 
-DESCRIPTION = """Compare ways of sharing between tasks with one model per task, by cross-validation
-in which every task is in every training fold. Without FILE and --data it runs on data that come
-with scikit-learn."""
+DESCRIPTION = """Compare ways of sharing between tasks with one model per task, by
+cross-validation in which every task is in every training fold. Without FILE
+and --data it runs on data that come with scikit-learn.
+"""
 
 EXAMPLES = """examples:
   skmtl compare

@@ -55,8 +55,8 @@ def is_row_number(numbers, name):
     listed = str(name).strip().lower()
     if listed not in ("", "index", "id", "row") and not listed.startswith("unnamed"):
         return False
-    steps = np.diff(numbers.to_numpy())
-    return len(steps) > 0 and bool((steps == 1).all())
+    values = numbers.to_numpy()
+    return bool((values % 1 == 0).all() and (np.diff(values) > 0).all())
 
 
 def finite(column):
@@ -111,7 +111,7 @@ def holds_text(column):
     """Whether a column holds anything but numbers (booleans are no numbers here)."""
     from pandas.api import types
 
-    if types.is_bool_dtype(column.dtype) or isinstance(column.dtype, type(None)):
+    if types.is_bool_dtype(column.dtype):
         return True
     if types.is_numeric_dtype(column.dtype):
         return False

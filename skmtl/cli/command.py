@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from importlib.util import find_spec
+from importlib import import_module
 
 from skmtl.cli.errors import UsageError
 
@@ -60,9 +60,11 @@ def print_lists(options):
 
 
 def check_installed():
-    missing = [name for name in NEEDED if find_spec(name) is None]
-    if missing:
-        raise UsageError(f'compare needs {", ".join(missing)}: pip install "skmtl[cli]"')
+    for name in NEEDED:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UsageError(f'compare needs {name}: pip install "skmtl[cli]"') from error
 
 
 def compute(problem, strategies, settings, n_jobs, store, known):

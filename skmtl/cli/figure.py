@@ -16,18 +16,18 @@ def draw_gains(path, problem, comparison, train_rows):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    n_columns = min(len(compared), 3)
+    n_columns = math.ceil(math.sqrt(len(compared)))
     n_rows = math.ceil(len(compared) / n_columns)
     size = (1.0 + 3.6 * n_columns, 1.2 + 2.9 * n_rows)
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(n_rows, n_columns, squeeze=False, sharex=True, sharey=False)
-    limits = common_limits([s.task_gains for s in compared])
+    axes = figure.subplots(n_rows, n_columns, squeeze=False)
     for axis, summary in zip(axes.flat, compared, strict=False):
-        draw_strategy(axis, summary, comparison.metric, train_rows, limits)
+        draw_strategy(axis, summary, train_rows)
+    share_scale(axes, [s.task_gains for s in compared], comparison.metric)
     for axis in axes.flat[len(compared) :]:
         axis.set_visible(False)
-    label_axes(figure, axes, len(compared), problem, comparison, train_rows)
+    label_axes(figure, axes, problem, comparison, train_rows)
     figure.savefig(path, dpi=150, format="png")
     return True
 
@@ -36,18 +36,22 @@ def by_name(train_rows):
     return len(np.unique(train_rows)) < FEW_SIZES and len(train_rows) <= 30
 
 
-def common_limits(gains):
-    """Limits of the vertical axis that all panels share, or None if they differ too much."""
-    reach = [np.nanmax(np.abs(values), initial=0.0) for values in gains]
-    if max(reach) > 8 * max(np.median(reach), 1e-12):
-        return None
-    low = min(0.0, *(np.nanmin(values, initial=0.0) for values in gains))
-    high = max(0.0, *(np.nanmax(values, initial=0.0) for values in gains))
-    margin = 0.08 * max(high - low, 1e-12)
-    return low - margin, high + margin
+def share_scale(axes, gains, metric):
+    """The same vertical axis for all panels; logarithmic beyond small gains if some are huge."""
+    values = np.concatenate([[0.0], *gains])
+    low, high = np.nanmin(values), np.nanmax(values)
+    in_percent = metric.is_loss or metric.scale != 1
+    huge, small = (200.0, 10.0) if in_percent else (5.0, 0.1)
+    for axis in axes.flat:
+        if max(-low, high) > huge:
+            axis.set_yscale("symlog", linthresh=small)
+            axis.set_ylim(2 * low - small, 2 * high + small)
+        else:
+            margin = 0.08 * max(high - low, 1e-9)
+            axis.set_ylim(low - margin, high + margin)
 
 
-def draw_strategy(axis, summary, metric, train_rows, limits):
+def draw_strategy(axis, summary, train_rows):
     gains = summary.task_gains
     shown = ~np.isnan(gains)
     x = np.arange(len(gains)) if by_name(train_rows) else train_rows
@@ -63,8 +67,6 @@ def draw_strategy(axis, summary, metric, train_rows, limits):
     )
     if not by_name(train_rows):
         draw_trend(axis, x[shown], gains[shown])
-    if limits is not None:
-        axis.set_ylim(limits)
     axis.set_title(
         f"{summary.strategy.name}\n{summary.helped} helped, {summary.hurt} hurt", fontsize=10
     )
@@ -86,7 +88,7 @@ def draw_trend(axis, x, gains):
     )
 
 
-def label_axes(figure, axes, n_panels, problem, comparison, train_rows):
+def label_axes(figure, axes, problem, comparison, train_rows):
     metric = comparison.metric
     if by_name(train_rows):
         names = [name if len(name) <= 18 else name[:17] + "..." for name in problem.task_names]
@@ -95,10 +97,9 @@ def label_axes(figure, axes, n_panels, problem, comparison, train_rows):
         figure.supxlabel("task", fontsize=10)
     else:
         if train_rows.max() > 20 * max(train_rows.min(), 1.0):
-            axes.flat[0].set_xscale("log")
+            for axis in axes.flat:
+                axis.set_xscale("log")
         figure.supxlabel("training rows of the task", fontsize=10)
-    for last in range(max(0, n_panels - axes.shape[1]), n_panels):
-        axes.flat[last].tick_params(labelbottom=True)
     unit = "%" if metric.is_loss else (metric.unit.strip() or "difference")
     figure.supylabel(f"gain in {metric.name} ({unit}), above 0 is better", fontsize=10)
     figure.suptitle(

@@ -48,10 +48,11 @@ def print_report(problem, comparison, stream):
 
     width = None if stream.isatty() else 100
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
-    console.print(describe_problem(problem))
+    wrap = {"soft_wrap": not stream.isatty()}
+    console.print(describe_problem(problem), **wrap)
     console.print(make_table(comparison))
     for line in [*footnotes(comparison), conclusion(comparison)]:
-        console.print(line, soft_wrap=not stream.isatty())
+        console.print(line, **wrap)
 
 
 def make_table(comparison):
@@ -59,9 +60,9 @@ def make_table(comparison):
     from rich.table import Table
 
     metric = comparison.metric
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("strategy", no_wrap=True)
-    for name in (metric.name, "std. error", "gain", "helped", "hurt", "fit (s)"):
+    for name in ("score", "std. error", "gain", "helped", "hurt", "fit (s)"):
         table.add_column(name, justify="right", no_wrap=True)
     best = max((s.mean if not metric.is_loss else -s.mean for s in finished(comparison)), default=0)
     for summary in comparison.summaries:
@@ -88,14 +89,14 @@ def table_row(summary, metric):
 def footnotes(comparison):
     if comparison.reference is not None:
         yield (
-            f"{comparison.metric.name}: mean over tasks, then over {comparison.n_folds} folds; "
+            f"score: {comparison.metric.name}, mean over tasks and {comparison.n_folds} folds; "
             f"gain, and tasks helped and hurt: against {comparison.reference.strategy.name}."
         )
     for summary in comparison.summaries:
         if summary.not_converged:
             yield (
                 f"{summary.strategy.name}: {summary.not_converged} of {comparison.n_folds} fits "
-                "did not converge."
+                "met a solver that did not converge."
             )
 
 

@@ -77,7 +77,7 @@ def lasso(setup):
     # For standardised data: the smallest alpha without any coefficient is about sqrt(n_tasks)
     # times the largest correlation of a feature with the target.
     alphas = np.sqrt(setup.n_tasks) * np.logspace(-3.5, -0.5, 7)
-    model = MultiTaskLasso(task_column=setup.task_column, tol=1e-4)
+    model = MultiTaskLasso(task_column=setup.task_column, tol=1e-3, max_iter=300)
     return tuned(setup, model, {"alpha": alphas})
 
 

@@ -150,14 +150,15 @@ def compare_with(base, table, metric, *, cv, n_compared):
     per_task = mean_of_defined(differences, axis=0)
     base_of_task = mean_of_defined(base, axis=0)
     errors = [paired_standard_error(column[~np.isnan(column)], cv) for column in differences.T]
+    rounding = 1e-9 * np.abs(base_of_task)  # smaller differences are none
     in_units = unit_factor(metric, base_of_task)
     by_fold = mean_of_defined(differences, axis=1)
     by_fold = by_fold[~np.isnan(by_fold)]
     mean_base = float(np.mean(mean_of_defined(base, axis=1)[~np.isnan(base).all(axis=1)]))
     return {
         "gain": interval(by_fold * unit_factor(metric, mean_base), cv, n_compared),
-        "helped": int(np.sum(per_task > 0)),
-        "hurt": int(np.sum(per_task < 0)),
+        "helped": int(np.sum(per_task > rounding)),
+        "hurt": int(np.sum(per_task < -rounding)),
         "task_gains": per_task * in_units,
         "task_gain_errors": np.array(errors) * in_units,
     }
@@ -168,7 +169,8 @@ def unit_factor(metric, base):
     if not metric.is_loss:
         return np.full(np.shape(base), metric.scale)[()]
     base = np.asarray(base, dtype=float)
-    return np.divide(100.0, base, out=np.full(base.shape, np.nan), where=base > 0)[()]
+    exact = 1e-9 * mean_of_defined(base)  # no percentage of a loss that is only rounding
+    return np.divide(100.0, base, out=np.full(base.shape, np.nan), where=base > exact)[()]
 
 
 def interval(gains, cv, n_compared):

@@ -1,5 +1,6 @@
 """Tables as they are read: a file or a named data set as features, targets and task ids."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,9 +95,13 @@ def _read_csv(path):
     import pandas
 
     def read(separator, n_rows=None):
-        return pandas.read_csv(
-            path, sep=separator, nrows=n_rows, na_values=["?"], low_memory=False, index_col=False
-        )
+        options = {"na_values": ["?"], "low_memory": False, "index_col": False}
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pandas.errors.ParserWarning)
+            try:
+                return pandas.read_csv(path, sep=separator, nrows=n_rows, **options)
+            except pandas.errors.ParserWarning as error:
+                raise ValueError("rows have more fields than the header has names") from error
 
     # The separator that finds the most columns in the header; a comma, if they all find one.
     widths = {separator: len(read(separator, 0).columns) for separator in SEPARATORS}

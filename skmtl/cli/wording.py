@@ -16,7 +16,7 @@ def conclusion(comparison):
         versus += f" ({reference.strategy.name})"
     how = f"({100 * LEVEL:g} % interval {span(gain, metric)}; {basis(comparison)})"
     name = best.strategy.name
-    if gain.low == gain.high == 0:
+    if max(-gain.low, gain.high) < 1e-9:
         return f"No difference: {name} predicts as {versus} does."
     if not gain.clear:
         return (
@@ -69,4 +69,7 @@ def number(value, metric):
 
 def signed(gain, metric):
     """A gain for a table: positive is better."""
-    return ("+" if gain >= 0 else "-") + amount(abs(gain), metric)
+    text = amount(abs(gain), metric)
+    if float(number(abs(gain), metric)) == 0:
+        return text
+    return ("+" if gain > 0 else "-") + text
