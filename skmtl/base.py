@@ -12,6 +12,7 @@ from sklearn.utils import assert_all_finite, check_array, check_consistent_lengt
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmtl import frames
+from skmtl.documentation import complete_docstring
 from skmtl.task_data import make_task_data
 from skmtl.tasks import check_task_ids, describe_ids, encode, group_rows, match, split_task_column
 
@@ -253,15 +254,13 @@ class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
                 )
         return self
 
+    @complete_docstring
     def predict(self, X, *, tasks=None):
         """Predict the target of every row by the model of its task.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-            With the task column if there was one in fit.
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row; needed if (and only if) fit had it.
+        {predict_parameters}
 
         Returns
         -------
@@ -283,6 +282,7 @@ class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
             predicted[rows] = X[rows] @ coef + intercept
         return predicted
 
+    @complete_docstring
     def score(self, X, y, sample_weight=None, *, tasks=None):
         """R2 of the predictions.
 
@@ -291,11 +291,7 @@ class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        sample_weight : array-like of shape (n_samples,), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, if fit had it.
+        {score_parameters}
 
         Returns
         -------

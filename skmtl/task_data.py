@@ -154,8 +154,8 @@ class TaskData:
                 feature = int(np.argmax(partly))
                 raise ValueError(
                     f"Input X contains NaN in feature {feature} for {share[feature]:.0%} of the "
-                    f"rows of task {describe_ids(self.labels[tasks[:1]])}. A feature may be absent from a whole "
-                    "task; for single missing values add an imputer before: "
+                    f"rows of task {describe_ids(self.labels[tasks[:1]])}. A feature may be absent "
+                    "from a whole task; for single missing values add an imputer before: "
                     "keep_tasks(SimpleImputer(), task_column=...)."
                 )
             absent[tasks] = share == 1
@@ -269,16 +269,21 @@ def _row_access(X, codes):
     return X.tocsr() if codes is not None or X.format not in ("csr", "csc") else X
 
 
+def check_observed(missing, labels):
+    """Raise ValueError for a column of y without any observed target."""
+    empty = missing.all(axis=0)
+    if empty.any():
+        raise ValueError(
+            f"task {describe_ids(labels[empty][:1])} has no observed target (its column of y is "
+            "NaN): drop the column."
+        )
+
+
 def _mask_missing(y, weights, labels):
     """Missing targets become weight 0; weights stay (n_samples,) if nothing is missing."""
     missing = np.isnan(y)
     if not missing.any():
         return y, weights
-    empty = missing.all(axis=0)
-    if empty.any():
-        raise ValueError(
-            f"task {describe_ids(labels[empty][:1])} has no observed target (its column of y is NaN): "
-            "drop the column."
-        )
+    check_observed(missing, labels)
     weights = np.where(missing, 0.0, weights if weights.ndim == 2 else weights[:, None])
     return np.where(missing, 0.0, y), weights

@@ -206,7 +206,8 @@ def stack_tasks(Xs, ys=None, *, task_column="task"):
         raise ValueError("Xs is empty: give the data of at least one task.")
     Xs = [X if frames.is_frame(X) or sparse.issparse(X) else np.asarray(X) for X in Xs]
     repeats = [X.shape[0] for X in Xs]
-    column = check_task_ids(np.repeat(np.asarray(ids), repeats), "the keys of Xs")
+    keys = np.fromiter(ids, dtype=object, count=len(ids))  # an array would turn 1 into "1"
+    column = check_task_ids(np.repeat(keys, repeats), "the keys of Xs")
     X = _stack_frames(Xs, column, task_column) if frames.is_frame(Xs[0]) else _stack(Xs, column)
     if ys is None:
         return X

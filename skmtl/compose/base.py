@@ -7,14 +7,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_array, check_consistent_length, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter, validate_data
 
 from skmtl import frames
 from skmtl.base import TaskPredictor, mean_r2, read_targets
-from skmtl.task_data import check_weights
+from skmtl.documentation import complete_docstring
+from skmtl.task_data import check_observed, check_weights
 from skmtl.tasks import encode, group_rows
 
 
@@ -76,6 +77,7 @@ class ComposedEstimator(TaskPredictor):
             weights = check_weights(sample_weight, y.shape, y.ndim == 2)
         if y.ndim == 2:
             labels = np.arange(y.shape[1]) if labels is None else labels
+            check_observed(missing, labels)
             codes, rows = np.nonzero(~missing.T)
             if weights is not None:
                 weights = weights[rows] if weights.ndim == 1 else weights[rows, codes]
@@ -141,14 +143,13 @@ class ComposedRegressor(RegressorMixin, ComposedEstimator):
         y, names = read_targets(y, self)
         return y, np.isnan(y), names
 
+    @complete_docstring
     def predict(self, X, *, tasks=None):
         """Predict the target of every row.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row; needed if (and only if) fit had it.
+        {predict_parameters}
 
         Returns
         -------
@@ -158,16 +159,13 @@ class ComposedRegressor(RegressorMixin, ComposedEstimator):
         answers = ((part.rows, np.asarray(part.model.predict(part.table))) for part in parts)
         return self._gather(answers, n_rows)
 
+    @complete_docstring
     def score(self, X, y, sample_weight=None, *, tasks=None):
         """R2 over all rows, or for a 2-d y its mean over tasks, ignoring NaN entries.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        sample_weight : array-like of shape (n_samples,), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, if fit had it.
+        {score_parameters}
 
         Returns
         -------
@@ -191,6 +189,8 @@ class ComposedClassifier(ClassifierMixin, ComposedEstimator):
         y = np.asarray(y)
         if y.ndim != 2 or (y.shape[1] == 1 and names is None):
             y = column_or_1d(y, warn=True)
+            if y.dtype.kind == "f":
+                assert_all_finite(y, input_name="y", estimator_name=type(self).__name__)
             check_classification_targets(y)
             return y, np.zeros(len(y), dtype=bool), None
         missing = y != y
@@ -210,14 +210,13 @@ class ComposedClassifier(ClassifierMixin, ComposedEstimator):
         own[~own.any(axis=1)] = True
         self._own_labels = own
 
+    @complete_docstring
     def predict(self, X, *, tasks=None):
         """Predict the label of every row.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row; needed if (and only if) fit had it.
+        {predict_parameters}
 
         Returns
         -------
@@ -238,14 +237,13 @@ class ComposedClassifier(ClassifierMixin, ComposedEstimator):
         return self.classes_[np.where(foreign, self._frequent[part.codes], predicted)]
 
     @available_if(_estimator_has_proba)
+    @complete_docstring
     def predict_proba(self, X, *, tasks=None):
         """Probabilities of the labels in ``classes_``; 0 for labels that a task never had.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row; needed if (and only if) fit had it.
+        {predict_parameters}
 
         Returns
         -------
@@ -270,16 +268,13 @@ with 2-d y
         out[lost] = allowed[lost]
         return out / out.sum(axis=1, keepdims=True)
 
+    @complete_docstring
     def score(self, X, y, sample_weight=None, *, tasks=None):
         """Accuracy over all rows, or for a 2-d y its mean over tasks, ignoring missing labels.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        sample_weight : array-like of shape (n_samples,), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, if fit had it.
+        {score_parameters}
 
         Returns
         -------

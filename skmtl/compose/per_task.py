@@ -15,26 +15,20 @@ from skmtl.compose.base import (
     absent_means,
     fill_absent,
 )
-from skmtl.tasks import encode, group_rows
+from skmtl.documentation import complete_docstring
+from skmtl.tasks import describe_ids, encode, group_rows
 
 
 class PerTask(ComposedEstimator):
     """One clone of an estimator per task."""
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Fit one clone of the estimator per task.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-            Handed to the estimator without the task column and without the columns that are
-            absent from a task (missing in all its rows).
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and missing entries mean "not observed".
-        sample_weight : array-like of shape (n_samples,) or, for a 2-d y, (n_samples, n_tasks), \
-optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {composed_fit_parameters}
 
         Returns
         -------
@@ -50,7 +44,7 @@ optional
         empty = np.bincount(cells.codes, minlength=len(self.tasks_)) == 0
         if empty.any():
             raise ValueError(
-                f"task {self.tasks_[np.argmax(empty)]!r} has no observed row with a positive "
+                f"task {describe_ids(self.tasks_[empty][:1])} has no observed row with a positive "
                 "sample_weight: drop the task, a model of its own has nothing to learn from."
             )
         self._note_labels(cells)
@@ -108,6 +102,7 @@ def fit_one(estimator, X, cells):
     return estimator.fit(X, cells.y, sample_weight=cells.weights)
 
 
+@complete_docstring
 class PerTaskRegressor(ComposedRegressor, PerTask):
     """One clone of a regressor per task: the baseline without sharing.
 
@@ -115,11 +110,7 @@ class PerTaskRegressor(ComposedRegressor, PerTask):
     ----------
     estimator : regressor, default=None
         Any scikit-learn regressor or Pipeline. None: ``Ridge()``.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by one more clone that is
-        fitted to all rows.
+    {task_parameters}
     n_jobs : int, default=None
         Number of tasks fitted at the same time; results do not depend on it.
 
@@ -129,8 +120,7 @@ class PerTaskRegressor(ComposedRegressor, PerTask):
         The fitted clones in the order of `tasks_`.
     shared_estimator_ : regressor or None
         Fitted to all rows if ``unknown_task="shared"``.
-    tasks_ : ndarray of shape (n_tasks,)
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {composed_attributes}
 
     Examples
     --------
@@ -155,6 +145,7 @@ class PerTaskRegressor(ComposedRegressor, PerTask):
         return self._make_inner()
 
 
+@complete_docstring
 class PerTaskClassifier(ComposedClassifier, PerTask):
     """One clone of a classifier per task: the baseline without sharing.
 
@@ -165,11 +156,7 @@ class PerTaskClassifier(ComposedClassifier, PerTask):
     ----------
     estimator : classifier, default=None
         Any scikit-learn classifier or Pipeline. None: ``LogisticRegression()``.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by one more clone that is
-        fitted to all rows.
+    {task_parameters}
     n_jobs : int, default=None
         Number of tasks fitted at the same time; results do not depend on it.
 
@@ -181,8 +168,7 @@ class PerTaskClassifier(ComposedClassifier, PerTask):
         The fitted clones in the order of `tasks_`.
     shared_estimator_ : classifier or None
         Fitted to all rows if ``unknown_task="shared"``.
-    tasks_ : ndarray of shape (n_tasks,)
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {composed_attributes}
 
     Examples
     --------

@@ -16,26 +16,20 @@ from skmtl.compose.base import (
     fill_absent,
 )
 from skmtl.compose.per_task import fit_one
+from skmtl.documentation import complete_docstring
 from skmtl.task_data import resolve_task_weight
 
 
 class Pooled(ComposedEstimator):
     """One clone of an estimator for the rows of all tasks."""
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Fit one clone of the estimator to the rows of all tasks.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-            Handed to the estimator without the task column; a column that is absent from a
-            task (missing in all its rows) is filled there with its mean over the others.
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and missing entries mean "not observed".
-        sample_weight : array-like of shape (n_samples,) or, for a 2-d y, (n_samples, n_tasks), \
-optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {composed_fit_parameters}
 
         Returns
         -------
@@ -81,6 +75,7 @@ optional
             yield Part(self.estimator_, self._table(X, codes), None, codes)
 
 
+@complete_docstring
 class PooledRegressor(ComposedRegressor, Pooled):
     """One regressor for the rows of all tasks: the baseline of complete sharing.
 
@@ -91,18 +86,13 @@ class PooledRegressor(ComposedRegressor, Pooled):
     task_intercepts : bool, default=False
         Append one 0/1 column per task to the features (named ``task=<id>`` in a frame), so that
         a linear model has an intercept per task and a forest can split by task.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the same model.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
+    {task_parameters}
+    {task_weight}
 
     Attributes
     ----------
     estimator_ : regressor
-    tasks_ : ndarray of shape (n_tasks,)
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {composed_attributes}
 
     Examples
     --------
@@ -135,6 +125,7 @@ class PooledRegressor(ComposedRegressor, Pooled):
         return self._make_inner()
 
 
+@complete_docstring
 class PooledClassifier(ComposedClassifier, Pooled):
     """One classifier for the rows of all tasks: the baseline of complete sharing.
 
@@ -147,20 +138,15 @@ class PooledClassifier(ComposedClassifier, Pooled):
     task_intercepts : bool, default=False
         Append one 0/1 column per task to the features (named ``task=<id>`` in a frame), so that
         a linear model has an intercept per task and a forest can split by task.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the same model.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
+    {task_parameters}
+    {task_weight}
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
         Union of the labels of all tasks.
     estimator_ : classifier
-    tasks_ : ndarray of shape (n_tasks,)
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {composed_attributes}
 
     Examples
     --------

@@ -4,8 +4,9 @@ import numpy as np
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris
 
 from skmtl.datasets import descriptions
-from skmtl.datasets.documentation import BUNCH, FORM_PARAMETERS, share_text
+from skmtl.datasets.documentation import BUNCH, FORM_PARAMETERS
 from skmtl.datasets.tables import TaskTable
+from skmtl.documentation import share_text
 
 AGE_BANDS = ("under 40", "40 to 49", "50 to 59", "60 and over")
 

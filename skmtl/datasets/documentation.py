@@ -1,32 +1,4 @@
-"""Parameter texts that several docstrings share, written once and filled in on import."""
-
-import inspect
-
-
-def share_text(**texts):
-    """Decorator that puts shared texts at their ``{name}`` lines in a docstring.
-
-    Parameters
-    ----------
-    **texts : str
-        Text by the name of its place.
-
-    Returns
-    -------
-    decorator : callable
-        Returns the function itself, with the completed docstring.
-    """
-
-    def fill(function):
-        if function.__doc__:  # None under python -OO
-            doc = inspect.cleandoc(function.__doc__)
-            for name, text in texts.items():
-                doc = doc.replace("{" + name + "}", inspect.cleandoc(text))
-            function.__doc__ = doc
-        return function
-
-    return fill
-
+"""Texts that the docstrings of the data sets share."""
 
 FORM_PARAMETERS = """
 return_X_y : bool, default=False

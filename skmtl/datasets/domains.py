@@ -6,10 +6,11 @@ from scipy.io import loadmat
 
 from skmtl.datasets import descriptions
 from skmtl.datasets.checks import check_choice
-from skmtl.datasets.documentation import BUNCH, FETCH_ERRORS, FETCH_PARAMETERS, share_text
+from skmtl.datasets.documentation import BUNCH, FETCH_ERRORS, FETCH_PARAMETERS
 from skmtl.datasets.fetching import dataset_files
 from skmtl.datasets.parsing import read_matrix
 from skmtl.datasets.tables import TaskTable
+from skmtl.documentation import share_text
 
 WINE_COLOURS = ("red", "white")
 WINE_FEATURES = [

@@ -4,10 +4,11 @@ import numpy as np
 from scipy.io import loadmat
 
 from skmtl.datasets import descriptions
-from skmtl.datasets.documentation import BUNCH, FETCH_ERRORS, FETCH_PARAMETERS, share_text
+from skmtl.datasets.documentation import BUNCH, FETCH_ERRORS, FETCH_PARAMETERS
 from skmtl.datasets.fetching import dataset_files
 from skmtl.datasets.parsing import read_csv
 from skmtl.datasets.tables import TaskTable
+from skmtl.documentation import share_text
 
 N_SPLITS = 10
 
@@ -20,9 +21,19 @@ SCHOOL_FEATURES = (
     + [f"vr_band={band}" for band in (3, 1, 2)]
     + [
         f"ethnic_group={group}"
-        for group in (
-            "ESWI African Arab Bangladeshi Caribbean Greek Indian Pakistani SE_Asian Turkish other"
-        ).split()
+        for group in [
+            "ESWI",
+            "African",
+            "Arab",
+            "Bangladeshi",
+            "Caribbean",
+            "Greek",
+            "Indian",
+            "Pakistani",
+            "SE_Asian",
+            "Turkish",
+            "other",
+        ]
     ]
     + [f"school_gender={gender}" for gender in ("mixed", "male", "female")]
     + [f"denomination={name}" for name in ("maintained", "Church_of_England", "Roman_Catholic")]

@@ -10,7 +10,7 @@ from scipy.special import expit
 from sklearn.utils import check_random_state
 
 from skmtl.datasets.checks import check_choice, check_count, check_flags, check_nonnegative
-from skmtl.datasets.documentation import share_text
+from skmtl.documentation import share_text
 
 STRUCTURES = ("shared_support", "common", "clusters", "outliers", "drift")
 LAYOUTS = ("task_column", "multi_output", "lists")

@@ -10,11 +10,11 @@ from skmtl.datasets.documentation import (
     FETCH_ERRORS,
     FETCH_PARAMETERS,
     MULTI_OUTPUT_BUNCH,
-    share_text,
 )
 from skmtl.datasets.fetching import dataset_files
 from skmtl.datasets.parsing import read_numeric_arff
 from skmtl.datasets.tables import TaskTable
+from skmtl.documentation import share_text
 
 # number of targets, which are the last columns, and what the data are about
 MULAN_SETS = {

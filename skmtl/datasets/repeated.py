@@ -4,10 +4,11 @@ import numpy as np
 
 from skmtl.datasets import descriptions
 from skmtl.datasets.checks import check_choice
-from skmtl.datasets.documentation import BUNCH, FETCH_ERRORS, FETCH_PARAMETERS, share_text
+from skmtl.datasets.documentation import BUNCH, FETCH_ERRORS, FETCH_PARAMETERS
 from skmtl.datasets.fetching import dataset_files
 from skmtl.datasets.parsing import read_numeric_csv, select_columns
 from skmtl.datasets.tables import TaskTable
+from skmtl.documentation import share_text
 
 PARKINSONS_TARGETS = ("total_UPDRS", "motor_UPDRS")
 PARKINSONS_SUBJECT = "subject#"

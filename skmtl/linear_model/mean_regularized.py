@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 
 from skmtl.base import MultiTaskLinearRegressor, check_number
+from skmtl.documentation import complete_docstring
 from skmtl.linear_model.ridge import check_grid, feature_variance, read_folds
 from skmtl.solvers.mean_regularized import make_form
 
@@ -12,6 +13,7 @@ EXHAUSTIVE = 125  # grids up to this size are searched whole
 COMMON = np.array([1e-2, 1.0, 1e2, 1e4, 1e9])  # the last one leaves no common model
 
 
+@complete_docstring
 class MeanRegularizedRidge(MultiTaskLinearRegressor):
     """Ridge regression of many tasks around a common model: w_t = m + d_t.
 
@@ -36,23 +38,15 @@ class MeanRegularizedRidge(MultiTaskLinearRegressor):
         Penalty of the tasks' deviations from it, above 0.
     alpha_intercept : float, default=1.0
         Penalty of the deviations of the tasks' intercepts; may be 0.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the common model.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
+    {task_parameters}
+    {task_weight}
     fit_intercept : bool, default=True
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_tasks, n_features)
-        m + d_t; 0 for a feature that is absent from a task.
-    intercept_ : ndarray of shape (n_tasks,)
     coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
         The common model m.
-    tasks_ : ndarray of shape (n_tasks,)
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {linear_attributes}
 
     References
     ----------
@@ -87,18 +81,13 @@ class MeanRegularizedRidge(MultiTaskLinearRegressor):
         self.task_weight = task_weight
         self.fit_intercept = fit_intercept
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Fit the common model and the tasks' deviations from it.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and NaN means "not observed".
-        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
-(n_samples, n_tasks), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {fit_parameters}
 
         Returns
         -------
@@ -113,6 +102,7 @@ class MeanRegularizedRidge(MultiTaskLinearRegressor):
         return self._store(data, *solved)
 
 
+@complete_docstring
 class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
     """`MeanRegularizedRidge` with its penalties chosen by exact leave-one-out.
 
@@ -135,12 +125,8 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
     cv : int, splitter or iterable of (train, test), default=None
         None: exact leave-one-out. Otherwise folds, where rows are not independent of each
         other; an int means `TaskKFold`.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the common model.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
+    {task_parameters}
+    {task_weight}
     fit_intercept : bool, default=True
 
     Attributes
@@ -151,8 +137,9 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
         of the rows left out) of every combination tried.
     best_score_ : float
         Minus that error at the chosen penalties.
-    coef_, intercept_, coef_shared_, intercept_shared_, tasks_, absent_features_
-        As in `MeanRegularizedRidge`.
+    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
+        The common model m.
+    {linear_attributes}
 
     References
     ----------
@@ -188,18 +175,13 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
         self.task_weight = task_weight
         self.fit_intercept = fit_intercept
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Choose the penalties and fit the common model and the tasks' deviations.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and NaN means "not observed".
-        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
-(n_samples, n_tasks), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {fit_parameters}
 
         Returns
         -------

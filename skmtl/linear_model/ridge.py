@@ -7,10 +7,12 @@ from sklearn.model_selection import check_cv
 
 from skmtl.base import MultiTaskLinearRegressor, check_number
 from skmtl.design import Design
+from skmtl.documentation import complete_docstring
 from skmtl.model_selection import TaskKFold
 from skmtl.solvers.closed_form import RidgePath, ridge_coef
 
 
+@complete_docstring
 class MultiTaskRidge(MultiTaskLinearRegressor):
     """Ridge regression for every task by itself, with a penalty of its own.
 
@@ -25,22 +27,14 @@ class MultiTaskRidge(MultiTaskLinearRegressor):
     ----------
     alpha : float, dict or array-like of shape (n_tasks,), default=1.0
         Penalty of all tasks or of each; in the order of the sorted task ids, or by task id.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the mean of all models.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
+    {task_parameters}
+    {task_weight}
     fit_intercept : bool, default=True
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_tasks, n_features)
-    intercept_ : ndarray of shape (n_tasks,)
-    tasks_ : ndarray of shape (n_tasks,)
-    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
-        Mean model, weighted by the rows of each task.
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {linear_attributes}
+    {mean_model}
 
     References
     ----------
@@ -70,18 +64,13 @@ class MultiTaskRidge(MultiTaskLinearRegressor):
         self.task_weight = task_weight
         self.fit_intercept = fit_intercept
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Fit one ridge model per task.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and NaN means "not observed".
-        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
-(n_samples, n_tasks), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {fit_parameters}
 
         Returns
         -------
@@ -92,6 +81,7 @@ class MultiTaskRidge(MultiTaskLinearRegressor):
         return self._store(data, *ridge_per_task(data, alphas, self.fit_intercept))
 
 
+@complete_docstring
 class MultiTaskRidgeCV(MultiTaskLinearRegressor):
     """Ridge for every task, each with the penalty of least exact leave-one-out error.
 
@@ -108,12 +98,8 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
     cv : int, splitter or iterable of (train, test), default=None
         None: exact leave-one-out. Otherwise folds, where rows are not independent of each
         other; an int means `TaskKFold`.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the mean of all models.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
+    {task_parameters}
+    {task_weight}
     fit_intercept : bool, default=True
 
     Attributes
@@ -125,12 +111,8 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
         Weighted mean squared error of the rows left out.
     best_score_ : float
         Minus the mean over all rows left out of the squared errors at `alpha_`.
-    coef_ : ndarray of shape (n_tasks, n_features)
-    intercept_ : ndarray of shape (n_tasks,)
-    tasks_ : ndarray of shape (n_tasks,)
-    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
-        Mean model, weighted by the rows of each task.
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {linear_attributes}
+    {mean_model}
 
     References
     ----------
@@ -163,18 +145,13 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
         self.task_weight = task_weight
         self.fit_intercept = fit_intercept
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Choose the penalties and fit one ridge model per task.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and NaN means "not observed".
-        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
-(n_samples, n_tasks), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {fit_parameters}
 
         Returns
         -------

@@ -3,6 +3,7 @@
 import numpy as np
 
 from skmtl.base import MultiTaskLinearRegressor, check_number, warn_unless_converged
+from skmtl.documentation import complete_docstring
 from skmtl.penalties import L21, Penalty, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import solve
@@ -11,20 +12,13 @@ from skmtl.solvers import solve
 class PenalizedRegressor(MultiTaskLinearRegressor):
     """Squared loss plus a penalty; subclasses say which in ``_make_penalty``."""
 
+    @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
         """Fit one linear model per task.
 
         Parameters
         ----------
-        X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
-            Features, and the task column if ``task_column`` is set. A feature that is NaN for a
-            whole task is absent from it.
-        y : array-like of shape (n_samples,) or (n_samples, n_tasks)
-            With a 2-d y every column is a task and NaN means "not observed".
-        sample_weight : float or array-like of shape (n_samples,) or, for a 2-d y, \
-(n_samples, n_tasks), optional
-        tasks : array-like of shape (n_samples,), optional
-            Task of every row, instead of ``task_column``.
+        {fit_parameters}
 
         Returns
         -------
@@ -42,7 +36,7 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         start = problem.kept_start(self._previous_coef())
         solution = solve(problem, tol=self.tol, max_iter=self.max_iter, start=start)
         warn_unless_converged(solution, tol=self.tol, max_iter=self.max_iter)
-        self.dual_gap_, self.n_iter_ = solution.gap, solution.n_iter
+        self.dual_gap_, self.n_iter_ = float(solution.gap), solution.n_iter
         return self._store(data, *problem.complete(solution.coef))
 
     def _previous_coef(self):
@@ -55,6 +49,7 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         check_number(self.max_iter, "max_iter", low=1, integer=True)
 
 
+@complete_docstring
 class MultiTaskRegressor(PenalizedRegressor):
     """Linear models of many tasks under any penalty of the algebra.
 
@@ -70,32 +65,15 @@ class MultiTaskRegressor(PenalizedRegressor):
     penalty : Penalty, default=None
         For example ``L21(0.1) + L1(0.01)``; None is ``L21(0.1)``. Its parameters are tuned as
         ``penalty__alpha``, or ``penalty__first__alpha`` in a sum.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the mean of all models.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
-    fit_intercept : bool, default=True
-    tol : float, default=1e-6
-        Duality gap to reach, relative to the objective of zero coefficients.
-    max_iter : int, default=1000
-        Rounds of proximal and Newton steps.
-    warm_start : bool, default=False
-        Start at the coefficients of the previous fit.
+    {task_parameters}
+    {task_weight}
+    {solver_parameters}
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_tasks, n_features)
-    intercept_ : ndarray of shape (n_tasks,)
-    dual_gap_ : float
-        Certificate: the objective is above the optimum by at most this share of the objective
-        of zero coefficients.
-    n_iter_ : int
-    tasks_ : ndarray of shape (n_tasks,)
-    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
-        Mean model, weighted by the rows of each task.
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {certificate}
+    {linear_attributes}
+    {mean_model}
 
     Examples
     --------
@@ -139,6 +117,7 @@ class MultiTaskRegressor(PenalizedRegressor):
             )
 
 
+@complete_docstring
 class MultiTaskElasticNet(PenalizedRegressor):
     """Multi-task elastic net: l2,1 norm plus ridge; features are shared by all tasks.
 
@@ -158,32 +137,15 @@ class MultiTaskElasticNet(PenalizedRegressor):
         Restrict all coefficients to be >= 0.
     penalty_factor : array-like of shape (n_features,), optional
         Multiplies the penalty of each feature; 0 leaves a feature without penalty.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the mean of all models.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
-    fit_intercept : bool, default=True
-    tol : float, default=1e-6
-        Duality gap to reach, relative to the objective of zero coefficients.
-    max_iter : int, default=1000
-        Rounds of proximal and Newton steps.
-    warm_start : bool, default=False
-        Start at the coefficients of the previous fit.
+    {task_parameters}
+    {task_weight}
+    {solver_parameters}
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_tasks, n_features)
-    intercept_ : ndarray of shape (n_tasks,)
-    dual_gap_ : float
-        Certificate: the objective is above the optimum by at most this share of the objective
-        of zero coefficients.
-    n_iter_ : int
-    tasks_ : ndarray of shape (n_tasks,)
-    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
-        Mean model, weighted by the rows of each task.
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {certificate}
+    {linear_attributes}
+    {mean_model}
 
     References
     ----------
@@ -240,6 +202,7 @@ class MultiTaskElasticNet(PenalizedRegressor):
             raise ValueError(f"l1_ratio={self.l1_ratio!r} must be between 0 and 1.")
 
 
+@complete_docstring
 class MultiTaskLasso(PenalizedRegressor):
     """Multi-task lasso: the l2,1 norm selects features for all tasks together.
 
@@ -258,32 +221,15 @@ class MultiTaskLasso(PenalizedRegressor):
         Restrict all coefficients to be >= 0.
     penalty_factor : array-like of shape (n_features,), optional
         Multiplies the penalty of each feature; 0 leaves a feature without penalty.
-    task_column : int or str, optional
-        Position or name of the column of X that holds the task ids.
-    unknown_task : {"error", "shared"}, default="error"
-        What to predict for a task that fit did not see: nothing, or by the mean of all models.
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
-        None: every row counts the same; "balanced": every task does.
-    fit_intercept : bool, default=True
-    tol : float, default=1e-6
-        Duality gap to reach, relative to the objective of zero coefficients.
-    max_iter : int, default=1000
-        Rounds of proximal and Newton steps.
-    warm_start : bool, default=False
-        Start at the coefficients of the previous fit.
+    {task_parameters}
+    {task_weight}
+    {solver_parameters}
 
     Attributes
     ----------
-    coef_ : ndarray of shape (n_tasks, n_features)
-    intercept_ : ndarray of shape (n_tasks,)
-    dual_gap_ : float
-        Certificate: the objective is above the optimum by at most this share of the objective
-        of zero coefficients.
-    n_iter_ : int
-    tasks_ : ndarray of shape (n_tasks,)
-    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
-        Mean model, weighted by the rows of each task.
-    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+    {certificate}
+    {linear_attributes}
+    {mean_model}
 
     References
     ----------

@@ -71,7 +71,8 @@ class RidgePath:
         n_rows, n_features = design.X.shape
         self._left = self._right = None
         if not sparse.issparse(design.X):
-            self._left, scale, right = linalg.svd(design.X, full_matrices=False, check_finite=False)
+            svd = linalg.svd if design.X.size else np.linalg.svd  # old scipy: not without rows
+            self._left, scale, right = svd(design.X, full_matrices=False)
             self._right = right.T
             squared = scale**2
         elif n_rows <= n_features:

@@ -328,12 +328,13 @@ class KernelForm(CentredForm):
         inverse, _ = self._inverse(common, task, intercept)
         pulled = inverse @ self.y
         if not self.data.shared_rows:
-            return (pulled / np.diag(inverse)) ** 2
+            own = np.diag(inverse)
+            return np.divide(pulled, own, out=np.zeros_like(pulled), where=own > 0) ** 2
         order = np.argsort(self.rows, kind="stable")
         bounds = np.flatnonzero(np.diff(self.rows[order])) + 1
         squares = []
         for cells in np.split(order, bounds):
-            left_out = np.linalg.solve(inverse[np.ix_(cells, cells)], pulled[cells])
+            left_out = solve_or_least(inverse[np.ix_(cells, cells)], pulled[cells])
             squares.append(np.sum(left_out**2))
         return np.array(squares)
 
@@ -354,6 +355,14 @@ def inverse_or_pseudo(matrix):
     except linalg.LinAlgError:
         return linalg.pinvh(matrix)
     return linalg.cho_solve(factor, np.eye(len(matrix)), overwrite_b=True, check_finite=False)
+
+
+def solve_or_least(matrix, right):
+    """Solution of a system, the one of least norm if it is singular (no other row is left)."""
+    try:
+        return np.linalg.solve(matrix, right)
+    except np.linalg.LinAlgError:
+        return np.linalg.lstsq(matrix, right, rcond=None)[0]
 
 
 def root_of(matrix):

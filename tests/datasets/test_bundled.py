@@ -16,7 +16,8 @@ def test_bunch(load):
     bunch = load()
     assert bunch.data.dtype == np.float64
     assert bunch.data.shape == (len(bunch.target), len(bunch.feature_names))
-    assert bunch.task_column == 0 and bunch.feature_names[0] == "task"
+    assert bunch.task_column == 0
+    assert bunch.feature_names[0] == "task"
     assert len(bunch.task_names) == len(np.unique(bunch.data[:, 0]))
     assert len(set(bunch.feature_names)) == len(bunch.feature_names)
     assert bunch.frame is None
@@ -47,7 +48,8 @@ def test_digits_are_dealt_once_and_each_task_sees_its_own():
     assert counts.sum() == 1797
     assert np.diag(counts).min() >= 58
     others = counts[~np.eye(10, dtype=bool)]
-    assert others.min() >= 12 and others.max() <= 14
+    assert others.min() >= 12
+    assert others.max() <= 14
 
 
 def test_iris_and_cancer_have_nothing_in_common():
@@ -55,7 +57,8 @@ def test_iris_and_cancer_have_nothing_in_common():
     iris = bunch.data[:, 0] == 0
     assert_array_equal(bunch.data[iris, 1:5], load_iris().data)
     assert_array_equal(bunch.data[~iris, 5:], load_breast_cancer().data)
-    assert np.isnan(bunch.data[iris, 5:]).all() and np.isnan(bunch.data[~iris, 1:5]).all()
+    assert np.isnan(bunch.data[iris, 5:]).all()
+    assert np.isnan(bunch.data[~iris, 1:5]).all()
     assert set(bunch.target[iris]) == {"setosa", "versicolor", "virginica"}
     assert set(bunch.target[~iris]) == {"malignant", "benign"}
 
@@ -69,7 +72,8 @@ def test_diabetes_tasks_are_sex_by_age_band():
     assert "sex" not in bunch.feature_names
     for task, name in enumerate(bunch.task_names):
         assert set(sex[ids == task]) == {float(name.split(",")[0][-1])}
-    assert age[ids == 1].min() == 40 and age[ids == 1].max() == 49
+    assert age[ids == 1].min() == 40
+    assert age[ids == 1].max() == 49
     assert all(np.ptp(age[ids == task]) > 0 for task in range(8))
 
 

@@ -13,14 +13,16 @@ from skmtl.datasets import bundled, fetching, generators
 @pytest.mark.parametrize("module", [bundled, fetching, generators])
 def test_examples_in_docstrings(module):
     result = doctest.testmod(module)
-    assert result.attempted > 0 and result.failed == 0
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 @pytest.mark.parametrize("name", datasets.__all__)
 def test_docstrings_are_complete(name):
     function = getattr(datasets, name)
     doc = inspect.getdoc(function)
-    assert "\nParameters\n" in doc and "\nReturns\n" in doc
+    assert "\nParameters\n" in doc
+    assert "\nReturns\n" in doc
     for parameter in inspect.signature(function).parameters:
         assert f"\n{parameter} : " in doc
     for place in ("{fetch_parameters}", "{form_parameters}", "{bunch}", "{layout}", "{returns}"):

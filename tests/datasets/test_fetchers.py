@@ -44,10 +44,12 @@ def test_task_column_bunch(name):
     bunch = fetch(name)
     assert bunch.data.dtype == bunch.target.dtype == np.float64
     assert bunch.data.shape == (len(bunch.target), len(bunch.feature_names))
-    assert bunch.feature_names[0] == "task" and bunch.task_column == 0
+    assert bunch.feature_names[0] == "task"
+    assert bunch.task_column == 0
     assert len(set(bunch.feature_names)) == len(bunch.feature_names)
     assert len(bunch.task_names) == len(task_sizes(bunch))
-    assert np.isfinite(bunch.data).all() and np.isfinite(bunch.target).all()
+    assert np.isfinite(bunch.data).all()
+    assert np.isfinite(bunch.target).all()
     assert np.ptp(bunch.data, axis=0).min() > 0
     for part in (f"{len(bunch.target)} rows", "Origin: ", "Licence: "):
         assert part in bunch.DESCR
@@ -70,8 +72,10 @@ def test_task_column_frame(name):
 def test_school():
     bunch = fetch("school")
     sizes = task_sizes(bunch)
-    assert bunch.data.shape == (15362, 28) and len(sizes) == 139
-    assert sizes.min() == 22 and sizes.max() == 251
+    assert bunch.data.shape == (15362, 28)
+    assert len(sizes) == 139
+    assert sizes.min() == 22
+    assert sizes.max() == 251
     assert bunch.task_names == list(range(1, 140))
     features = dict(zip(bunch.feature_names, bunch.data.T, strict=True))
     for variable in ("year", "gender", "ethnic_group", "school_gender", "denomination"):
@@ -110,8 +114,10 @@ def test_school_anchor():
 def test_parkinsons(target):
     bunch = fetch("parkinsons", target=target)
     sizes = task_sizes(bunch)
-    assert bunch.data.shape == (5875, 20) and len(sizes) == 42
-    assert sizes.min() == 101 and sizes.max() == 168
+    assert bunch.data.shape == (5875, 20)
+    assert len(sizes) == 42
+    assert sizes.min() == 101
+    assert sizes.max() == 168
     assert bunch.target_names == [target]
     assert not {"total_UPDRS", "motor_UPDRS"} & set(bunch.feature_names)
 
@@ -127,9 +133,11 @@ def test_mulan(name):
     n_samples, n_features, n_targets = MULAN[name]
     assert bunch.data.shape == (n_samples, n_features) == (n_samples, len(bunch.feature_names))
     assert bunch.target.shape == (n_samples, n_targets)
-    assert bunch.task_names == bunch.target_names and len(bunch.task_names) == n_targets
+    assert bunch.task_names == bunch.target_names
+    assert len(bunch.task_names) == n_targets
     assert bunch.task_column is None
-    assert np.isfinite(bunch.data).all() and np.isfinite(bunch.target).all()
+    assert np.isfinite(bunch.data).all()
+    assert np.isfinite(bunch.target).all()
     assert f"{n_targets} tasks" in bunch.DESCR
 
 
@@ -144,15 +152,19 @@ def test_multi_output_frame():
 
 def test_sarcos():
     bunch = fetch("sarcos")
-    assert bunch.data.shape == (4449, 21) and bunch.target.shape == (4449, 7)
-    assert bunch.feature_names[7] == "velocity_1" and bunch.target_names[6] == "torque_7"
+    assert bunch.data.shape == (4449, 21)
+    assert bunch.target.shape == (4449, 7)
+    assert bunch.feature_names[7] == "velocity_1"
+    assert bunch.target_names[6] == "torque_7"
 
 
 def test_wine_quality():
     bunch = fetch("wine_quality")
     assert_array_equal(task_sizes(bunch), [1599, 4898])
-    assert bunch.task_names == ["red", "white"] and bunch.data.shape[1] == 12
-    assert bunch.target.min() == 3 and bunch.target.max() == 9
+    assert bunch.task_names == ["red", "white"]
+    assert bunch.data.shape[1] == 12
+    assert bunch.target.min() == 3
+    assert bunch.target.max() == 9
 
 
 @pytest.mark.parametrize(
@@ -161,7 +173,8 @@ def test_wine_quality():
 )
 def test_bike(tasks, n_tasks):
     bunch = fetch("bike", tasks=tasks)
-    assert bunch.data.shape == (17379, 12) and len(bunch.task_names) == n_tasks
+    assert bunch.data.shape == (17379, 12)
+    assert len(bunch.task_names) == n_tasks
     assert not {"instant", "dteday", "casual", "registered", "cnt"} & set(bunch.feature_names)
     if tasks == "year":
         assert bunch.task_names == [2011, 2012]
@@ -227,7 +240,8 @@ def test_auto_mpg_by_origin():
 )
 def test_newsgroups(pair, sizes):
     bunch = fetch("newsgroups_pairs", pair)
-    assert sparse.issparse(bunch.data) and bunch.data.format == "csr"
+    assert sparse.issparse(bunch.data)
+    assert bunch.data.format == "csr"
     assert bunch.data.shape == (sum(sizes), 2001)
     assert_array_equal(bunch.data[:, [0]].toarray().ravel(), np.repeat([0, 1], sizes))
     assert set(bunch.target) == {0, 1}

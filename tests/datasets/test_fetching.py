@@ -112,7 +112,7 @@ def test_interrupted_download_leaves_nothing(tmp_path, answer):
 
 def test_redirect_must_be_https(tmp_path, answer):
     answer(Response(CONTENT, url="http://example.org/table.csv"))
-    with pytest.raises(OSError, match="http://example.org/table.csv is not an https address"):
+    with pytest.raises(OSError, match=r"http://example\.org/table\.csv is not an https address"):
         cached_file(FILE, tmp_path, download_if_missing=True)
     assert files_in(tmp_path) == []
 
@@ -129,7 +129,8 @@ def test_missing_file_without_download(tmp_path, answer):
     with pytest.raises(OSError, match="download_if_missing=False") as caught:
         cached_file(FILE, tmp_path / "absent", download_if_missing=False)
     assert FILE.url in str(caught.value)
-    assert requests == [] and not (tmp_path / "absent").exists()
+    assert requests == []
+    assert not (tmp_path / "absent").exists()
 
 
 @pytest.mark.parametrize("download_if_missing", [True, False])
@@ -142,7 +143,8 @@ def test_damaged_cache_is_an_error(tmp_path, answer, download_if_missing):
     with pytest.raises(OSError, match=f"{found}, expected {FILE.sha256}.*Delete it") as caught:
         cached_file(FILE, tmp_path, download_if_missing)
     assert str(path) in str(caught.value)
-    assert requests == [] and path.read_bytes() == b"damaged"
+    assert requests == []
+    assert path.read_bytes() == b"damaged"
 
 
 def test_data_home(monkeypatch, tmp_path):
@@ -157,7 +159,7 @@ def test_data_home(monkeypatch, tmp_path):
 
 def test_environment_decides_where_files_are_sought(monkeypatch, tmp_path):
     monkeypatch.setenv("SKMTL_DATA", str(tmp_path))
-    with pytest.raises(OSError, match="hour.csv") as caught:
+    with pytest.raises(OSError, match=r"hour\.csv") as caught:
         dataset_files("bike", download_if_missing=False)
     assert str(tmp_path / "bike" / "hour.csv") in str(caught.value)
 

@@ -21,8 +21,10 @@ def true_coef(structure, **parameters):
 def test_task_column_layout(make):
     sizes = [3, 7, 5]
     X, y, coef, intercept = make(3, sizes, 8, coef=True, random_state=0)
-    assert X.shape == (15, 9) and y.shape == (15,)
-    assert coef.shape == (3, 8) and intercept.shape == (3,)
+    assert X.shape == (15, 9)
+    assert y.shape == (15,)
+    assert coef.shape == (3, 8)
+    assert intercept.shape == (3,)
     assert X.dtype == np.float64
     assert_array_equal(np.unique(X[:, 0], return_counts=True), [[0, 1, 2], sizes])
 
@@ -30,7 +32,8 @@ def test_task_column_layout(make):
 @pytest.mark.parametrize("make", GENERATORS)
 def test_multi_output_layout(make):
     X, y = make(3, 11, 8, layout="multi_output", random_state=0)
-    assert X.shape == (11, 8) and y.shape == (11, 3)
+    assert X.shape == (11, 8)
+    assert y.shape == (11, 3)
 
 
 @pytest.mark.parametrize("make", GENERATORS)
@@ -96,7 +99,8 @@ def test_classification_is_logistic():
     X, y, coef, intercept = make_multitask_classification(
         1, 20000, 3, n_informative=3, coef=True, random_state=0
     )
-    assert set(y) == {0, 1} and y.dtype == np.int64
+    assert set(y) == {0, 1}
+    assert y.dtype == np.int64
     model = LogisticRegression(C=1e6).fit(X[:, 1:], y)
     assert_allclose(model.coef_, coef, atol=0.1)
     assert_allclose(model.intercept_, intercept, atol=0.1)

@@ -29,7 +29,7 @@ def test_arff(tmp_path):
 def test_arff_with_categories_is_an_error(tmp_path):
     path = tmp_path / "a.arff"
     path.write_text("@relation a\n@attribute colour {red,white}\n@data\nred\n")
-    with pytest.raises(ValueError, match="attribute colour is .*not numeric"):
+    with pytest.raises(ValueError, match=r"attribute colour is .*not numeric"):
         read_numeric_arff(path)
 
 

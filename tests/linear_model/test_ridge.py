@@ -104,7 +104,7 @@ def test_one_task_is_sklearn_ridge(weighted):
 def test_complete_outputs_are_sklearn_ridge_and_ridge_cv():
     case = make_case("outputs", seed=6, n=20)
     alphas = [0.1, 1.0, 10.0, 100.0]
-    ridge = Ridge([0.5, 2.0, 9.0]).fit(case.X, case.y)
+    ridge = Ridge(np.array([0.5, 2.0, 9.0])).fit(case.X, case.y)
     assert_allclose(MultiTaskRidge([0.5, 2.0, 9.0]).fit(case.X, case.y).coef_, ridge.coef_)
     for per_task in (True, False):
         theirs = RidgeCV(alphas, alpha_per_target=per_task, store_cv_results=True)

@@ -1,0 +1,116 @@
+"""Texts that several docstrings share, written once and filled in on import."""
+
+import inspect
+
+
+def share_text(**texts):
+    """Decorator that puts shared texts at their ``{name}`` lines in a docstring.
+
+    Parameters
+    ----------
+    **texts : str
+        Text by the name of its place.
+
+    Returns
+    -------
+    decorator : callable
+        Returns the function itself, with the completed docstring.
+    """
+
+    def fill(function):
+        if function.__doc__:  # None under python -OO
+            doc = inspect.cleandoc(function.__doc__)
+            for name, text in texts.items():
+                doc = doc.replace("{" + name + "}", inspect.cleandoc(text))
+            function.__doc__ = doc
+        return function
+
+    return fill
+
+
+def complete_docstring(subject):
+    """Decorator for estimators and their methods: fills in the texts below by name."""
+    return share_text(**ESTIMATOR_TEXTS)(subject)
+
+
+ESTIMATOR_TEXTS = {
+    "task_parameters": """
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    unknown_task : {"error", "shared"}, default="error"
+        A task that fit did not see is an error, or predicted by the model that all tasks share.
+    """,
+    "task_weight": """
+    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
+        None: every row counts the same; "balanced": every task does; or a factor per task, by task
+        id or in the order of the sorted ids.
+    """,
+    "linear_attributes": """
+    coef_ : ndarray of shape (n_tasks, n_features)
+        0 for a feature that is absent from a task. The task column is no feature.
+    intercept_ : ndarray of shape (n_tasks,)
+    tasks_ : ndarray of shape (n_tasks,)
+        The task ids, sorted.
+    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+        Features that have no value in a task; None if there are none.
+    """,
+    "mean_model": """
+    coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
+        The mean of the tasks' models, weighted by their rows, for tasks that fit did not see.
+    """,
+    "solver_parameters": """
+    fit_intercept : bool, default=True
+    tol : float, default=1e-6
+        Duality gap to reach, relative to the objective of zero coefficients.
+    max_iter : int, default=1000
+        Rounds of proximal and Newton steps.
+    warm_start : bool, default=False
+        Start at the coefficients of the previous fit.
+    """,
+    "certificate": """
+    dual_gap_ : float
+        The objective is above the optimum by at most this share of the objective of zero
+        coefficients.
+    n_iter_ : int
+    """,
+    "fit_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        Features, and the task column if ``task_column`` is set. A feature that is NaN in all
+        rows of a task is absent from it.
+    y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+        With a 2-d y every column is a task, and missing entries mean "not observed".
+    sample_weight : float or array-like of shape (n_samples,), optional
+        Also of shape (n_samples, n_tasks) with a 2-d y.
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row, instead of ``task_column``.
+    """,
+    "composed_fit_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        Handed to the estimator without the task column.
+    y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+        With a 2-d y every column is a task, and missing entries mean "not observed".
+    sample_weight : float or array-like of shape (n_samples,), optional
+        Also of shape (n_samples, n_tasks) with a 2-d y.
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row, instead of ``task_column``.
+    """,
+    "predict_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        With the task column if there was one in fit.
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row; needed if (and only if) fit had it.
+    """,
+    "score_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+    y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+    sample_weight : array-like of shape (n_samples,), optional
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row, if fit had it.
+    """,
+    "composed_attributes": """
+    tasks_ : ndarray of shape (n_tasks,)
+        The task ids, sorted.
+    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+        Columns that have no value in a task; None if there are none.
+    """,
+}
