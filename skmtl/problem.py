@@ -1,4 +1,4 @@
-"""Loss + penalty over a TaskData: objective, gradient, duality gap, the smallest trivial alpha.
+"""Loss + penalty over a TaskData: objective, duality gap, the smallest trivial alpha.
 
 With the squared loss the smooth part is a quadratic in W,
 
@@ -112,12 +112,13 @@ class Rows:
 
 
 class Problem:
-    """Squared loss of a TaskData plus a penalty, over the penalised coefficients.
+    """Loss of a TaskData plus a penalty, over the penalised coefficients.
 
     Parameters
     ----------
     data : TaskData
     penalty : Penalty
+    loss : SquaredLoss
     fit_intercept : bool
 
     Attributes
@@ -129,7 +130,8 @@ class Problem:
         (n_kept_features, n_tasks), the shape of W.
     """
 
-    def __init__(self, data, penalty, *, fit_intercept=True):
+    def __init__(self, data, penalty, loss, *, fit_intercept=True):
+        self.data, self.loss, self.full_penalty = data, loss, penalty
         penalty.check(data.n_features)
         gauge_free = _gauge_free(penalty, data.n_features)
         ridge = penalty.ridge(data.n_features)
@@ -163,6 +165,14 @@ class Problem:
             self.quadratic = Gram(np.stack(grams), cross, energy, tasks)
         else:
             self.quadratic = Rows(self._designs, n_bar, cross, energy)
+
+    def objective(self, coef, intercept):
+        """Loss and penalty of coefficients (n_features, n_tasks) and intercepts, from the rows."""
+        total = 0.0
+        for block in self.data.blocks():
+            fitted = block.X @ coef[:, block.tasks] + intercept[block.tasks]
+            total += np.sum(block.weights @ self.loss.value(block.Y, fitted))
+        return total / self.data.mean_task_weight + self.full_penalty.value(coef)
 
     def gap(self, W, product, rows=None):
         """Duality gap of W relative to the objective of W = 0; product = G W.

@@ -6,6 +6,7 @@ from helpers import LAYOUTS, make_case, norm_value, null_objective, squared_loss
 from numpy.testing import assert_allclose
 from scipy import sparse
 
+from skmtl.losses import SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
 from skmtl.problem import Gram, Problem, Rows
 from skmtl.solvers import solve
@@ -64,7 +65,7 @@ def test_quadratic_is_the_loss_with_free_directions_at_their_best(
 ):
     case = make_case(layout, "rows", **shape(kind))
     parts = parts_for(PARTS[name], case.n_features)
-    problem = Problem(read(case), written(parts), fit_intercept=fit_intercept)
+    problem = Problem(read(case), written(parts), SquaredLoss(), fit_intercept=fit_intercept)
     assert isinstance(problem.quadratic, kind)
     rng = np.random.RandomState(0)
     quadratic = problem.quadratic
@@ -77,6 +78,8 @@ def test_quadratic_is_the_loss_with_free_directions_at_their_best(
         smooth = np.sum(W * (0.5 * product - quadratic.cross)) + quadratic.energy
         coef, intercept = problem.complete(W)
         assert_allclose(smooth, squared_loss(case, coef.T, intercept), rtol=1e-8)
+        penalised = smooth + written(parts).value(coef)
+        assert_allclose(problem.objective(coef, intercept), penalised, rtol=1e-8)
         if not fit_intercept:
             assert np.all(intercept == 0)
 
@@ -84,7 +87,7 @@ def test_quadratic_is_the_loss_with_free_directions_at_their_best(
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_gradient_is_the_derivative(layout, kind):
     case = make_case(layout, "rows", **shape(kind))
-    problem = Problem(read(case), L21(0.2))
+    problem = Problem(read(case), L21(0.2), SquaredLoss())
     rng = np.random.RandomState(1)
     W, D = rng.normal(size=problem.shape), rng.normal(size=problem.shape)
     gradient = problem.quadratic.product(W) - problem.quadratic.cross
@@ -103,7 +106,7 @@ def test_gradient_is_the_derivative(layout, kind):
 def test_gap_bounds_the_distance_to_the_optimum(layout, name, kind):
     case = make_case(layout, "rows", **shape(kind))
     parts = parts_for(PARTS[name], case.n_features)
-    problem = Problem(read(case), written(parts))
+    problem = Problem(read(case), written(parts), SquaredLoss())
     best = solve(problem, tol=1e-12, max_iter=1000)
     assert best.gap <= 1e-11
 
@@ -124,7 +127,7 @@ def test_gap_bounds_the_distance_to_the_optimum(layout, name, kind):
 @pytest.mark.parametrize("layout", ["column", "outputs", "csr_matrix"])
 def test_restrict_is_the_quadratic_of_some_features(layout, kind):
     case = make_case(layout, "rows", **shape(kind))
-    problem = Problem(read(case), L21(0.2))
+    problem = Problem(read(case), L21(0.2), SquaredLoss())
     rows = np.array([0, 2, 3])
     part = problem.quadratic.restrict(rows)
     W = np.zeros(problem.shape)
@@ -143,31 +146,33 @@ def test_restrict_is_the_quadratic_of_some_features(layout, kind):
 @pytest.mark.parametrize("name", ["L21", "sparse group", "free feature"])
 def test_null_dual_norm_is_where_zero_becomes_optimal(layout, name):
     case, parts = make_case(layout, "rows"), PARTS[name]
-    largest = Problem(read(case), written(parts)).null_dual_norm()
+    largest = Problem(read(case), written(parts), SquaredLoss()).null_dual_norm()
     for factor, zero in [(1.0001, True), (0.999, False)]:
         scaled = [(kind, alpha * largest * factor, f) for kind, alpha, f in parts]
-        solution = solve(Problem(read(case), written(scaled)), tol=1e-10, max_iter=1000)
+        solution = solve(
+            Problem(read(case), written(scaled), SquaredLoss()), tol=1e-10, max_iter=1000
+        )
         assert np.all(solution.coef == 0) == zero
-    at_zero = Problem(read(case), written(parts))
+    at_zero = Problem(read(case), written(parts), SquaredLoss())
     norms = at_zero.violations(np.zeros(at_zero.shape), np.zeros(at_zero.shape))
     assert_allclose(norms.max(), largest)
 
 
 def test_ridges_have_no_largest_alpha():
-    assert Problem(read(make_case()), SquaredL2(1.0)).null_dual_norm() == np.inf
+    assert Problem(read(make_case()), SquaredL2(1.0), SquaredLoss()).null_dual_norm() == np.inf
 
 
 def test_free_features_are_not_in_the_problem():
-    problem = Problem(read(make_case()), L21(0.2, factor=FACTOR))
+    problem = Problem(read(make_case()), L21(0.2, factor=FACTOR), SquaredLoss())
     assert problem.shape == (4, 3)
     coef, _ = problem.complete(np.zeros((4, 3)))
     assert coef.shape == (5, 3)
     assert np.all(coef[1] != 0)
-    assert Problem(read(make_case()), L21(0.0)).shape == (0, 3)
+    assert Problem(read(make_case()), L21(0.0), SquaredLoss()).shape == (0, 3)
 
 
 def test_start():
-    problem = Problem(read(make_case()), L21(0.2, factor=FACTOR))
+    problem = Problem(read(make_case()), L21(0.2, factor=FACTOR), SquaredLoss())
     coef = np.arange(15.0).reshape(5, 3)
     assert_allclose(problem.kept_start(coef), coef[[0, 2, 3, 4]])
     assert problem.kept_start(None) is None
@@ -176,5 +181,5 @@ def test_start():
 
 def test_no_signal_has_no_gap():
     data = make_task_data(np.random.RandomState(0).normal(size=(6, 2)), np.full(6, 3.0))
-    problem = Problem(data, L21(0.1))
+    problem = Problem(data, L21(0.1), SquaredLoss())
     assert problem.gap(np.zeros((2, 1)), np.zeros((2, 1))) <= 1e-12
