@@ -54,6 +54,8 @@ class Gram:
 
     def restrict(self, rows):
         """On some features."""
+        if len(rows) == len(self.cross):
+            return self
         gram = self.gram[:, rows[:, None], rows]
         return Gram(gram, self.cross[rows], self.energy, self.tasks)
 
@@ -151,18 +153,19 @@ class Problem:
         small = n_blocks * self.shape[0] ** 2 <= largest
         cross = np.empty(self.shape)
         energy = 0.0
-        self._designs, grams = [], []
+        self._designs = []
+        grams = np.empty((n_blocks, self.shape[0], self.shape[0]) if small else 0)
         for block in data.blocks():
             design = Design(block, fit_intercept=fit_intercept, free=free)
             cross[:, design.tasks] = design.cross() / n_bar
             energy += 0.5 * np.sum(design.Y**2) / n_bar
             if small:
-                grams.append(design.gram() / n_bar)
+                np.divide(design.gram(), n_bar, out=grams[len(self._designs)])
                 design.forget_rows()
             self._designs.append(design)
         if small:
             tasks = [design.tasks for design in self._designs]
-            self.quadratic = Gram(np.stack(grams), cross, energy, tasks)
+            self.quadratic = Gram(grams, cross, energy, tasks)
         else:
             self.quadratic = Rows(self._designs, n_bar, cross, energy)
 

@@ -8,6 +8,7 @@ from skmtl.base import MultiTaskLinearRegressor, check_number
 from skmtl.documentation import complete_docstring
 from skmtl.linear_model.ridge import check_grid, feature_variance, read_folds
 from skmtl.solvers.mean_regularized import make_form
+from skmtl.threads import suited_threads
 
 EXHAUSTIVE = 125  # grids up to this size are searched whole
 COMMON = np.array([1e-2, 1.0, 1e2, 1e4, 1e9])  # the last one leaves no common model
@@ -97,8 +98,9 @@ class MeanRegularizedRidge(MultiTaskLinearRegressor):
         check_number(self.alpha_task, "alpha_task", strict=True)
         check_number(self.alpha_intercept, "alpha_intercept")
         data = self._read_training_data(X, y, tasks, sample_weight)
-        form = make_form(data, fit_intercept=self.fit_intercept)
-        solved = form.solve(self.alpha_common, self.alpha_task, self.alpha_intercept)
+        with suited_threads(data):
+            form = make_form(data, fit_intercept=self.fit_intercept)
+            solved = form.solve(self.alpha_common, self.alpha_task, self.alpha_intercept)
         return self._store(data, *solved)
 
 
@@ -188,8 +190,12 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
         self : object
         """
         data = self._read_training_data(X, y, tasks, sample_weight)
-        form = make_form(data, fit_intercept=self.fit_intercept)
         folds = read_folds(self.cv, X, y, data)
+        with suited_threads(data):
+            return self._choose_and_solve(data, folds)
+
+    def _choose_and_solve(self, data, folds):
+        form = make_form(data, fit_intercept=self.fit_intercept)
         held_out = form if folds is None else HeldOutFolds(data, folds, self.fit_intercept)
         grids = self._grids(data)
         errors = search(held_out.leave_one_out, grids)

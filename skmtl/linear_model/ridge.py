@@ -10,6 +10,7 @@ from skmtl.design import Design
 from skmtl.documentation import complete_docstring
 from skmtl.model_selection import TaskKFold
 from skmtl.solvers.closed_form import RidgePath, ridge_coef
+from skmtl.threads import suited_threads
 
 
 @complete_docstring
@@ -78,7 +79,8 @@ class MultiTaskRidge(MultiTaskLinearRegressor):
         """
         data = self._read_training_data(X, y, tasks, sample_weight)
         alphas = resolve_alpha(self.alpha, data.labels)
-        return self._store(data, *ridge_per_task(data, alphas, self.fit_intercept))
+        with suited_threads(data):
+            return self._store(data, *ridge_per_task(data, alphas, self.fit_intercept))
 
 
 @complete_docstring
@@ -159,7 +161,12 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
         """
         data = self._read_training_data(X, y, tasks, sample_weight)
         alphas = check_grid(self.alphas, "alphas", default=automatic_alphas(data))
-        errors, sizes = self._errors(data, alphas, read_folds(self.cv, X, y, data))
+        folds = read_folds(self.cv, X, y, data)
+        with suited_threads(data):
+            return self._choose_and_solve(data, alphas, folds)
+
+    def _choose_and_solve(self, data, alphas, folds):
+        errors, sizes = self._errors(data, alphas, folds)
         criterion = errors if self.alpha_per_task else errors.sum(axis=1, keepdims=True)
         best = np.broadcast_to(np.argmin(criterion, axis=0), data.n_tasks)
         self.alphas_, self.alpha_ = alphas, alphas[best]

@@ -8,6 +8,7 @@ from skmtl.losses import SquaredLoss
 from skmtl.penalties import L21, Penalty, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import solve
+from skmtl.threads import suited_threads
 
 
 class PenalizedRegressor(MultiTaskLinearRegressor):
@@ -33,11 +34,12 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         """
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
-        problem = Problem(
-            data, self._make_penalty(), SquaredLoss(), fit_intercept=self.fit_intercept
-        )
-        start = problem.kept_start(self._previous_coef())
-        solution = solve(problem, tol=self.tol, max_iter=self.max_iter, start=start)
+        with suited_threads(data):
+            problem = Problem(
+                data, self._make_penalty(), SquaredLoss(), fit_intercept=self.fit_intercept
+            )
+            start = problem.kept_start(self._previous_coef())
+            solution = solve(problem, tol=self.tol, max_iter=self.max_iter, start=start)
         warn_unless_converged(solution, tol=self.tol, max_iter=self.max_iter)
         self.dual_gap_, self.n_iter_ = float(solution.gap), solution.n_iter
         return self._store(data, *problem.complete(solution.coef))

@@ -18,6 +18,7 @@ from skmtl.solvers.closed_form import LARGEST_DENSE, RidgePath
 
 STACK_ENTRIES = 50_000_000  # Gram matrices of all tasks up to 400 MB, or twice the size of X
 ROW_CHUNK = 2048
+BLOCK_CHUNK = 64
 LEAST_SPARE = 1e-10  # smallest 1 - leverage that is more than rounding
 NEGLIGIBLE = 1e-8  # stands, relative to the data, for a penalty of 0 that a form divides by
 
@@ -131,13 +132,12 @@ class BlockWoodbury(CentredForm):
 
     def __init__(self, data, fit_intercept):
         super().__init__(data, fit_intercept)
-        self.tasks, grams, crosses = [], [], []
-        for block in data.blocks():
-            gram, cross = self._statistics(block)
-            self.tasks.append(block.tasks)
-            grams.append(gram)
-            crosses.append(cross)
-        self.grams, self.crosses = np.stack(grams), crosses
+        side = data.n_features + bool(fit_intercept)
+        self.tasks = [tasks for tasks, _, _ in data.groups()]
+        self.grams, self.crosses = np.empty((len(self.tasks), side, side)), []
+        for gram, block in zip(self.grams, data.blocks(), strict=True):
+            gram[:], cross = self._statistics(block)
+            self.crosses.append(cross)
         self.n_block_tasks = np.array([len(tasks) for tasks in self.tasks], dtype=float)
 
     def _statistics(self, block):
@@ -165,15 +165,19 @@ class BlockWoodbury(CentredForm):
         deviation, mean = np.full(side, float(task)), np.full(side, float(common))
         if self.fit_intercept:
             deviation[-1], mean[-1] = max(intercept, self.least_intercept), 0.0
-        inverses = self.grams.copy()
+        inverses = np.empty_like(self.grams)
+        system = np.zeros((side, side))
         index = np.arange(side)
-        diagonals = inverses[:, index, index]
-        rounding = 10.0 * side * np.finfo(float).eps * diagonals.max(axis=1, keepdims=True)
-        inverses[:, index, index] += np.maximum(deviation, rounding)
-        inverses = np.linalg.inv(inverses)
-        # A_t is symmetric, so sum_t A_t G_t is one product of the stacked matrices.
-        stacked = (inverses * self.n_block_tasks[:, None, None]).reshape(-1, side)
-        system = deviation[:, None] * (stacked.T @ self.grams.reshape(-1, side))
+        for chunk in chunks(len(self.grams), BLOCK_CHUNK):
+            grams = self.grams[chunk]
+            matrices = grams.copy()
+            diagonals = matrices[:, index, index]
+            rounding = 10.0 * side * np.finfo(float).eps * diagonals.max(axis=1, keepdims=True)
+            matrices[:, index, index] += np.maximum(deviation, rounding)
+            inverses[chunk] = np.linalg.inv(matrices)
+            # A_t is symmetric, so sum_t A_t G_t is one product of the stacked matrices.
+            stacked = (inverses[chunk] * self.n_block_tasks[chunk, None, None]).reshape(-1, side)
+            system += deviation[:, None] * (stacked.T @ grams.reshape(-1, side))
         system = 0.5 * (system + system.T) + np.diag(mean)
         right = sum(
             inverse @ cross.sum(axis=1)

@@ -146,7 +146,9 @@ def woodbury_direction(grams, diagonal, curvature, units, gradient, active, damp
     if not len(curved):
         return -base
     U = units[curved]
-    inner = inverses[:, curved[:, None], curved]
+    inner = inverses
+    if len(curved) < len(units):
+        inner = inverses[:, curved[:, None], curved]
     if len(inner) == 1:
         overlap = inner[0] * (U @ U.T)
     else:
