@@ -149,16 +149,11 @@ def main(argv=None):
     parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args(argv)
     jobs = workloads(options.splits)
-    wanted = [
-        job
-        for name in options.workload
-        for job in jobs
-        if job == name or job.startswith(name + "-")
-    ]
-    unknown = [name for name in options.workload if not any(j.startswith(name) for j in jobs)]
+    mulan_jobs = [job for job in jobs if job.startswith("mulan-")]
+    wanted = [j for name in options.workload for j in (mulan_jobs if name == "mulan" else [name])]
+    unknown = [name for name in wanted if name not in jobs]
     if unknown:
         parser.error(f"unknown workload {unknown[0]!r}; known are {', '.join(jobs)}, mulan")
-    wanted = list(dict.fromkeys(w for w in wanted if w in options.workload or "mulan" in w))
     results = {name: run(name, jobs[name](), options.methods) for name in wanted}
     if options.output:
         record = {"splits": options.splits, "results": results, **describe_environment()}

@@ -26,7 +26,7 @@ from skmtl.environment import describe_environment
 
 GAPS = (1e-4, 1e-6, 1e-8)
 TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
-PEERS = ("celer", "skglm", "himalaya")
+PEERS = ("celer", "skglm")
 
 # name: (n_samples, n_features, n_tasks, alpha / alpha_max)
 SHARED_ROWS = {

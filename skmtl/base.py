@@ -75,11 +75,13 @@ class TaskEstimator(BaseEstimator):
             task_weight=getattr(self, "task_weight", None),
         )
         self._settle_layout(ids, y, data.labels)
-        self.absent_features_ = data.absent_features()
+        self.absent_features_ = data.absent_features(self._feature)
         return data
 
     def _single_output(self, y):
         if y.shape[1] == 1:
+            if y.dtype.kind == "f":
+                assert_all_finite(y, input_name="y", estimator_name=type(self).__name__)
             return y.ravel()
         raise ValueError(
             f"y has {y.shape[1]} columns, each of which is a task, but task ids were given too: "
@@ -163,12 +165,22 @@ class TaskEstimator(BaseEstimator):
         if wrong.any():
             row, feature = (int(i) for i in np.argwhere(wrong)[0])
             known = codes is not None and codes[row] >= 0
-            where = f" of task {describe_ids(self.tasks_[codes[[row]]])}" if known else ""
+            where = " of a task that fit did not see" if codes is not None else ""
+            where = f" of task {describe_ids(self.tasks_[codes[[row]]])}" if known else where
             raise ValueError(
-                f"Input X contains NaN in row {row}{where}, feature {feature}, which fit saw "
-                "there: add an imputer before, keep_tasks(SimpleImputer(), task_column=...)."
+                f"Input X contains NaN in row {row}{where}, feature {self._feature(feature)}: add "
+                "an imputer before, keep_tasks(SimpleImputer(), task_column=...)."
             )
         return np.where(missing, X.dtype.type(0), X)
+
+    def _feature(self, position):
+        """Name of a feature, or its position; the task column does not count."""
+        if not hasattr(self, "feature_names_in_"):
+            return position
+        names = [name for name in self.feature_names_in_.tolist() if name != self.task_column]
+        if isinstance(self.task_column, (int, np.integer)):
+            names.pop(self.task_column)
+        return repr(names[position])
 
 
 class TaskPredictor(TaskEstimator):
@@ -204,12 +216,14 @@ def read_targets(y, estimator):
 def mean_r2(y, predicted, sample_weight=None):
     """R2 of one output, or the mean over outputs of R2 over their observed (not NaN) entries."""
     y, predicted = np.asarray(y, dtype=np.float64), np.asarray(predicted)
-    if y.ndim == 1 or not np.isnan(y).any():
+    if np.ndim(sample_weight) < 2 and (y.ndim == 1 or not np.isnan(y).any()):
         return r2_score(y, predicted, sample_weight=sample_weight)
+    weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    weights = np.broadcast_to(weights if weights.ndim == 2 else weights[:, None], y.shape)
     scores = []
-    for target, prediction in zip(y.T, predicted.T, strict=True):
+    for target, prediction, weight in zip(y.T, predicted.T, weights.T, strict=True):
         seen = ~np.isnan(target)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[seen]
+        weight = weight[seen]
         if seen.sum() > 1:
             scores.append(r2_score(target[seen], prediction[seen], sample_weight=weight))
     if not scores:
@@ -232,15 +246,15 @@ class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
 
     def _store(self, data, coef, intercept, shared=None):
         """Keep a fit; coef is (n_features, n_tasks), shared a pair of the common model."""
-        coef = np.asarray(coef).T
+        coef, intercept = np.array(coef).T, np.array(intercept)
         if self.absent_features_ is not None:
             coef = np.where(self.absent_features_, 0.0, coef)
-        sizes = data.task_sizes()
-        empty = sizes == 0
-        if empty.any():
-            intercept = np.where(empty, np.average(intercept, weights=sizes), intercept)
-        if shared is None:
-            shared = sizes @ coef / sizes.sum(), sizes @ intercept / sizes.sum()
+        shared = self._mean_model(data, coef, intercept) if shared is None else shared
+        empty = data.task_sizes() == 0
+        if empty.any():  # nothing was learned for these: they have the shared model
+            coef[empty], intercept[empty] = shared
+            if self.absent_features_ is not None:
+                coef = np.where(self.absent_features_, 0.0, coef)
         dtype = np.float32 if data.X.dtype == np.float32 else np.float64
         self.coef_ = np.ascontiguousarray(coef, dtype=dtype)
         self.intercept_ = np.asarray(intercept, dtype=dtype)
@@ -253,6 +267,15 @@ class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
                     "the range of its dtype. Standardise them first."
                 )
         return self
+
+    def _mean_model(self, data, coef, intercept):
+        """Mean coefficients over the tasks that have a feature, weighted by their rows."""
+        sizes = data.task_sizes()
+        weights = np.repeat(sizes[:, None], data.n_features, axis=1)
+        if self.absent_features_ is not None:
+            weights[self.absent_features_] = 0.0
+        total = np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
+        return (weights * coef).sum(axis=0) / total, sizes @ intercept / sizes.sum()
 
     @complete_docstring
     def predict(self, X, *, tasks=None):

@@ -187,8 +187,8 @@ class Problem:
         rows = slice(None) if rows is None else rows
         ridge, ridge_only = self.ridge[rows], self.ridge_only[rows]
         cross, energy = self.quadratic.cross[rows], self.quadratic.energy
-        if energy == 0.0:
-            return 0.0
+        if energy == 0.0:  # the targets are fitted without W: 0 is the optimum
+            return np.inf if W.any() else 0.0
         gauge = self.gauge_on(rows)
         fitted, squared = np.sum(cross * W), np.sum(W * product)
         ridge_value = 0.5 * np.sum(ridge * W**2)

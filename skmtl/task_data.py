@@ -5,6 +5,7 @@ block is a set of tasks that have the same rows and the same row weights.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,13 @@ class TaskData:
 
     def groups(self):
         """(tasks, rows, weights) of every block: tasks with the same rows and weights."""
+        return self._groups
+
+    @cached_property
+    def _groups(self):
+        return list(self._find_groups())
+
+    def _find_groups(self):
         if not self.shared_rows:
             for task, rows in enumerate(group_rows(self.codes, self.n_tasks)):
                 yield np.array([task]), *_positive(rows, self.weights[rows])
@@ -134,10 +142,11 @@ class TaskData:
             return values.sum(axis=0)
         return np.bincount(self.codes, values, minlength=self.n_tasks)
 
-    def absent_features(self):
+    def absent_features(self, describe=str):
         """Mask (n_tasks, n_features) of features without a value in a task, or None.
 
-        Raises ValueError for a feature that is NaN in some rows of a task only.
+        Raises ValueError for a feature that is NaN in some rows of a task only; `describe` gives
+        the name of a feature from its position.
         """
         if sparse.issparse(self.X) or not np.isnan(self.X.sum()):
             return None
@@ -153,9 +162,10 @@ class TaskData:
             if partly.any():
                 feature = int(np.argmax(partly))
                 raise ValueError(
-                    f"Input X contains NaN in feature {feature} for {share[feature]:.0%} of the "
-                    f"rows of task {describe_ids(self.labels[tasks[:1]])}. A feature may be absent "
-                    "from a whole task; for single missing values add an imputer before: "
+                    f"Input X contains NaN in feature {describe(feature)} for "
+                    f"{share[feature]:.0%} of the rows of task "
+                    f"{describe_ids(self.labels[tasks[:1]])}. A feature may be absent from a whole "
+                    "task; for single missing values add an imputer before: "
                     "keep_tasks(SimpleImputer(), task_column=...)."
                 )
             absent[tasks] = share == 1
@@ -205,7 +215,8 @@ def resolve_task_weight(task_weight, labels, sizes):
         mean_size = sizes.sum() / max(present.sum(), 1)
         return np.divide(mean_size, sizes, out=np.ones(n_tasks), where=present)
     if isinstance(task_weight, dict):
-        unknown = [task for task in task_weight if task not in labels.tolist()]
+        known = set(labels.tolist())
+        unknown = [task for task in task_weight if task not in known]
         if unknown:
             raise ValueError(f"task_weight names the tasks {unknown}, which the data do not have.")
         factors = np.array([task_weight.get(label, 1.0) for label in labels.tolist()], dtype=float)

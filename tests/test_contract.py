@@ -309,6 +309,9 @@ def test_a_task_of_weight_zero(cls):
     theirs = answer(without, features[kept], tasks=codes[kept])
     assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
     assert np.isfinite(answer(model, features, tasks=codes)).all()
+    if hasattr(model, "coef_shared_"):
+        assert_allclose(model.coef_[1], model.coef_shared_)
+        assert_allclose(model.intercept_[1], model.intercept_shared_)
 
 
 @every_estimator
@@ -630,7 +633,7 @@ def test_a_feature_that_is_missing_in_some_rows(cls):
     with pytest.raises(ValueError, match=r"NaN in feature 3 .* task 'middle'.*keep_tasks"):
         make(cls).fit(features, y, tasks=names[codes])
     X = table("pandas", names[codes], features)
-    with pytest.raises(ValueError, match=r"NaN in feature 3 .* task 'middle'"):
+    with pytest.raises(ValueError, match=r"NaN in feature 'f3' .* task 'middle'"):
         make(cls, task_column="task").fit(X, y)
 
 

@@ -109,17 +109,18 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
     """`MeanRegularizedRidge` with its penalties chosen by exact leave-one-out.
 
     Penalties of the common model, of the deviations and of the intercepts minimise the mean
-    squared error of rows that are left out, computed in closed form. With a 2-d y a row is left
-    out with all its outputs. Up to 125 combinations are searched whole; a larger grid is
-    searched coarsely and then along one penalty at a time until none improves.
+    squared error of rows that are left out, computed in closed form for features that stay
+    centred by the mean of all rows. With a 2-d y a row is left out with all its outputs. Up to
+    125 combinations are searched whole; a larger grid is searched coarsely and then along one
+    penalty at a time until none improves.
 
     Parameters
     ----------
     alphas_task : array-like, default=None
-        Penalties of the deviations. None: from 1e-2 to 1e8 times the mean variance of a
+        Penalties of the deviations. None: from 1e-2 to 1e8 times the median variance of a
         feature, so that the search reaches one model per task as well as pooling.
     alphas_common : array-like, default=None
-        Penalties of the common model. None: from 1e-2 to 1e4 times the mean
+        Penalties of the common model. None: from 1e-2 to 1e4 times the median
         variance, or so large that nothing is shared, unless sharing earns its place: its error
         must be lower by more than one standard error of the difference.
     alphas_intercept : array-like, default=None
@@ -190,7 +191,8 @@ class MeanRegularizedRidgeCV(MultiTaskLinearRegressor):
         self : object
         """
         data = self._read_training_data(X, y, tasks, sample_weight)
-        folds = read_folds(self.cv, X, y, data)
+        unseen = self.unknown_task == "shared"
+        folds = read_folds(self.cv, X, y, data, unseen_tasks=unseen)
         with suited_threads(data):
             return self._choose_and_solve(data, folds)
 

@@ -10,6 +10,8 @@ from skmtl.design import Design
 from skmtl.documentation import complete_docstring
 from skmtl.model_selection import TaskKFold
 from skmtl.solvers.closed_form import RidgePath, ridge_coef
+from skmtl.solvers.mean_regularized import overall_mean, overall_variance
+from skmtl.tasks import describe_ids
 from skmtl.threads import suited_threads
 
 
@@ -94,7 +96,7 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
     Parameters
     ----------
     alphas : array-like of shape (n_alphas,), default=None
-        Penalties to try. None: 25 from 1e-4 to 1e8 times the mean variance of a feature.
+        Penalties to try. None: 25 from 1e-4 to 1e8 times the median variance of a feature.
     alpha_per_task : bool, default=True
         Whether every task has its own penalty, or all have one.
     cv : int, splitter or iterable of (train, test), default=None
@@ -214,8 +216,11 @@ def assemble(data, solved):
     return coef, intercept
 
 
-def read_folds(cv, X, y, data):
-    """List of (train, test) from a parameter ``cv``, or None for leave-one-out."""
+def read_folds(cv, X, y, data, *, unseen_tasks=False):
+    """List of (train, test) from a parameter ``cv``, or None for leave-one-out.
+
+    Raises ValueError for a fold that tests a task without training rows, unless `unseen_tasks`.
+    """
     if cv is None:
         return None
     groups = data.codes
@@ -223,6 +228,13 @@ def read_folds(cv, X, y, data):
     folds = [(np.asarray(train), np.asarray(test)) for train, test in cv.split(X, y, groups)]
     if not folds:
         raise ValueError("cv holds no fold: give a splitter, a number, or pairs (train, test).")
+    for train, test in folds if not unseen_tasks else ():
+        unseen = (data.subset(train).task_sizes() == 0) & (data.subset(test).task_sizes() > 0)
+        if unseen.any():
+            raise ValueError(
+                f"a fold of cv tests task {describe_ids(data.labels[unseen][:1])} without training "
+                "on it: keep every task in every training fold with TaskKFold."
+            )
     return folds
 
 
@@ -260,17 +272,10 @@ def check_grid(grid, name, *, default, strict=True):
 
 
 def feature_variance(data):
-    """Mean over features of the weighted variance: the scale of a ridge penalty."""
-    total, squares, weight = 0.0, 0.0, 0.0
-    for block in data.blocks():
-        v = block.weights * len(block.tasks)
-        total = total + np.asarray(block.X.T @ v).ravel()
-        squared = block.X.multiply(block.X) if hasattr(block.X, "multiply") else block.X**2
-        squares = squares + np.asarray(squared.T @ v).ravel()
-        weight = weight + v.sum() * ~block.absent
-    weight = np.where(weight > 0, weight, 1.0)
-    variance = float(np.mean(np.maximum(squares / weight - (total / weight) ** 2, 0.0)))
-    return variance if variance > 0 else 1.0
+    """Median over features of the weighted variance: the scale of a ridge penalty."""
+    variances = overall_variance(data, overall_mean(data))
+    variances = variances[variances > 0]
+    return float(np.median(variances)) if len(variances) else 1.0
 
 
 def automatic_alphas(data):

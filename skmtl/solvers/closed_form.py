@@ -38,16 +38,36 @@ def ridge_coef(design, alphas):
 
 
 def _iterative(design, alphas):
-    operator = LinearOperator(
-        design.X.shape,
-        matvec=lambda w: design.matmul(w.reshape(-1, 1)).ravel(),
-        rmatvec=lambda r: design.rmatmul(r.reshape(-1, 1)).ravel(),
-        dtype=np.float64,
-    )
-    columns = [
-        lsmr(operator, y, damp=np.sqrt(alpha), atol=1e-12, btol=1e-12, conlim=0, maxiter=10_000)[0]
-        for y, alpha in zip(design.Y.T, alphas, strict=True)
-    ]
+    """Least squares on [X; alpha^(1/2)] by LSMR, columns scaled to norm 1.
+
+    Raises ValueError if it does not converge.
+    """
+    n_rows, n_features = design.X.shape
+    norms = design.squared_norms()
+    columns = []
+    for y, alpha in zip(design.Y.T, alphas, strict=True):
+        scale = np.sqrt(norms + alpha)
+        scale[scale == 0] = 1.0
+        root = np.sqrt(alpha) / scale
+
+        def forward(w, scale=scale, root=root):
+            return np.append(design.matmul((w.ravel() / scale)[:, None]), root * w.ravel())
+
+        def backward(r, scale=scale, root=root):
+            r = r.ravel()
+            return design.rmatmul(r[:n_rows, None]).ravel() / scale + root * r[n_rows:]
+
+        operator = LinearOperator(
+            (n_rows + n_features, n_features), matvec=forward, rmatvec=backward, dtype=np.float64
+        )
+        target = np.append(y, np.zeros(n_features))
+        w, reason = lsmr(operator, target, atol=1e-12, btol=1e-12, conlim=0, maxiter=10_000)[:2]
+        if reason not in (0, 1, 2, 4, 5):
+            raise ValueError(
+                f"ridge with alpha={alpha:.3g} did not converge in 10000 iterations on {n_rows} x "
+                f"{n_features} sparse features: raise alpha, or scale or reduce the features."
+            )
+        columns.append(w / scale)
     return np.column_stack(columns)
 
 
@@ -75,6 +95,12 @@ class RidgePath:
             self._left, scale, right = svd(design.X, full_matrices=False)
             self._right = right.T
             squared = scale**2
+        elif min(n_rows, n_features) > LARGEST_DENSE:
+            raise ValueError(
+                f"leave-one-out on sparse X of shape {design.X.shape} needs a dense matrix of side "
+                f"{min(n_rows, n_features)}: reduce the features first (for example "
+                "keep_tasks(TruncatedSVD(500), task_column=...)), or use MultiTaskRidge."
+            )
         elif n_rows <= n_features:
             squared, self._left = linalg.eigh(design.kernel())
         else:

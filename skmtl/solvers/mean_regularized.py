@@ -96,6 +96,7 @@ class CentredForm:
         self.data = data
         self.fit_intercept = fit_intercept
         self.x_mean = overall_mean(data) if fit_intercept else np.zeros(data.n_features)
+        self.scale = np.ones(data.n_features)
         absent = data.absent_features()
         # (n_features, n_tasks): 0 where a feature is absent from a task
         self.present = (
@@ -108,6 +109,7 @@ class CentredForm:
         """Centred rows with the constant column last; absent features stay 0."""
         X = X.toarray() if sparse.issparse(X) else X
         centred = np.subtract(X, np.where(absent, 0.0, self.x_mean), dtype=np.float64)
+        centred /= self.scale
         if not self.fit_intercept:
             return centred
         return np.hstack([centred, np.ones((len(centred), 1))])
@@ -115,8 +117,10 @@ class CentredForm:
     def _uncentre(self, coef, mean):
         """(coef, intercept, common) in the features' own origin, from augmented columns."""
         if not self.fit_intercept:
-            return coef, np.zeros(coef.shape[1]), (mean, 0.0)
-        slopes, common = coef[:-1] * self.present, mean[:-1]
+            scale = self.scale[:, None]
+            return coef / scale, np.zeros(coef.shape[1]), (mean / self.scale, 0.0)
+        slopes = coef[:-1] * self.present / self.scale[:, None]
+        common = mean[:-1] / self.scale
         intercept = coef[-1] - self.x_mean @ slopes
         return slopes, intercept, (common, mean[-1] - self.x_mean @ common)
 
@@ -132,6 +136,9 @@ class BlockWoodbury(CentredForm):
 
     def __init__(self, data, fit_intercept):
         super().__init__(data, fit_intercept)
+        # Features on one scale, and penalties with them: nothing is lost to a huge one.
+        scale = np.sqrt(overall_variance(data, self.x_mean))
+        self.scale = np.where(scale > 0, scale, 1.0)
         side = data.n_features + bool(fit_intercept)
         self.tasks = [tasks for tasks, _, _ in data.groups()]
         self.grams, self.crosses = np.empty((len(self.tasks), side, side)), []
@@ -145,8 +152,9 @@ class BlockWoodbury(CentredForm):
             rows = self._dense_rows(block.X, block.absent)
             weighted = rows * block.weights[:, None]
             return rows.T @ weighted, weighted.T @ block.Y
-        weighted = block.X.multiply(block.weights[:, None]).tocsr()
-        gram, cross = (block.X.T @ weighted).toarray(), weighted.T @ block.Y
+        X = sparse.csr_array(block.X.multiply(1.0 / self.scale), dtype=np.float64)
+        weighted = sparse.csr_array(X.multiply(block.weights[:, None]))
+        gram, cross = (X.T @ weighted).toarray(), weighted.T @ block.Y
         if not self.fit_intercept:
             return gram, cross
         # P [X, 1] is the centred table: the statistics move with P on both sides.
@@ -154,17 +162,19 @@ class BlockWoodbury(CentredForm):
         total = block.weights.sum()
         gram = np.block([[gram, sums[:, None]], [sums[None, :], total]])
         cross = np.vstack([cross, block.weights @ block.Y])
-        gram[:-1] -= self.x_mean[:, None] * gram[-1]
-        gram[:, :-1] -= gram[:, -1:] * self.x_mean
-        cross[:-1] -= self.x_mean[:, None] * cross[-1]
+        x_mean = self.x_mean / self.scale
+        gram[:-1] -= x_mean[:, None] * gram[-1]
+        gram[:, :-1] -= gram[:, -1:] * x_mean
+        cross[:-1] -= x_mean[:, None] * cross[-1]
         return gram, cross
 
     def _eliminate(self, common, task, intercept):
         """A_t of every block, D, the mean m and the inverse C of its system."""
         side = self.grams.shape[1]
-        deviation, mean = np.full(side, float(task)), np.full(side, float(common))
+        deviation, mean = task / self.scale**2, common / self.scale**2
         if self.fit_intercept:
-            deviation[-1], mean[-1] = max(intercept, self.least_intercept), 0.0
+            deviation = np.append(deviation, max(intercept, self.least_intercept))
+            mean = np.append(mean, 0.0)
         inverses = np.empty_like(self.grams)
         system = np.zeros((side, side))
         index = np.arange(side)
@@ -172,7 +182,7 @@ class BlockWoodbury(CentredForm):
             grams = self.grams[chunk]
             matrices = grams.copy()
             diagonals = matrices[:, index, index]
-            rounding = 10.0 * side * np.finfo(float).eps * diagonals.max(axis=1, keepdims=True)
+            rounding = 10.0 * side * np.finfo(float).eps * diagonals
             matrices[:, index, index] += np.maximum(deviation, rounding)
             inverses[chunk] = np.linalg.inv(matrices)
             # A_t is symmetric, so sum_t A_t G_t is one product of the stacked matrices.
@@ -347,7 +357,25 @@ def overall_mean(data):
     """Weighted mean of every feature over the rows of the tasks that have it."""
     total, weight = np.zeros(data.n_features), np.zeros(data.n_features)
     for block in data.blocks():
-        total += len(block.tasks) * np.asarray(block.X.T @ block.weights).ravel()
+        sums = np.asarray(block.X.T @ block.weights, dtype=np.float64).ravel()
+        total += len(block.tasks) * sums
+        weight += len(block.tasks) * block.weights.sum() * ~block.absent
+    return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+
+
+def overall_variance(data, x_mean):
+    """Weighted mean square of every feature about x_mean over the tasks that have it."""
+    total, weight = np.zeros(data.n_features), np.zeros(data.n_features)
+    for block in data.blocks():
+        if sparse.issparse(block.X):
+            X = block.X.astype(np.float64)
+            squares = np.asarray(X.multiply(X).T @ block.weights).ravel()
+            sums, mass = np.asarray(X.T @ block.weights).ravel(), block.weights.sum()
+            squares = np.maximum(squares - 2.0 * x_mean * sums + x_mean**2 * mass, 0.0)
+        else:
+            centred = np.subtract(block.X, x_mean, dtype=np.float64)
+            squares = block.weights @ centred**2
+        total += len(block.tasks) * squares * ~block.absent
         weight += len(block.tasks) * block.weights.sum() * ~block.absent
     return np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
 

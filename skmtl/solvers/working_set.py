@@ -47,7 +47,8 @@ def solve(problem, *, tol, max_iter, start=None):
     Solution
     """
     tol = max(tol, ROUNDING)
-    W = np.zeros(problem.shape) if start is None else start
+    no_signal = problem.quadratic.energy == 0.0
+    W = np.zeros(problem.shape) if start is None or no_signal else start
     n_features = problem.shape[0]
     n_iter, size = 0, SMALLEST_SET
     while True:
