@@ -141,32 +141,33 @@ class RidgePath:
             total[k] += squares.sum(axis=0)
         return total
 
-    def leave_rows_out(self, alpha, *, intercept_penalty=0.0):
-        """Weighted squared errors (n_rows, n_tasks) of every row when it is left out.
+    def leave_rows_out(self, alpha, columns, *, intercept_penalty=0.0):
+        """Weighted squared errors (n_rows, n_columns) of every row when it is left out.
 
-        `intercept_penalty` is a ridge on the intercept, whose column is orthogonal to X.
+        `columns` says which tasks (a slice); `intercept_penalty` is a ridge on the intercept,
+        whose column is orthogonal to X.
         """
-        squares = np.empty(self.design.Y.shape)
-        for rows, _, part in self._left_out(np.array([alpha]), intercept_penalty):
+        squares = np.empty(self.design.Y[:, columns].shape)
+        for rows, _, part in self._left_out(np.array([alpha]), intercept_penalty, columns):
             squares[rows] = part
         return squares
 
-    def _left_out(self, alphas, intercept_penalty):
+    def _left_out(self, alphas, intercept_penalty, columns=slice(None)):
         """(rows, index of alpha, squared errors) over chunks of rows and all alphas.
 
         Written with the parts that the penalty removes (alpha / (s^2 + alpha)), not with
         1 - leverage, so that nothing cancels when the model nearly interpolates.
         """
-        design = self.design
+        design, projected = self.design, self.projected[:, columns]
         n_rows = len(design.Y)
         removed = alphas / (self.squared[:, None] + alphas)  # (rank, n_alphas)
         weight = design.weights.sum()
         kept_mean = intercept_penalty / (weight + intercept_penalty) if intercept_penalty else 0.0
-        step = ROW_CHUNK if self._left is None else max(ROW_CHUNK, n_rows)
+        step = ROW_CHUNK if self._left is None else max(n_rows, 1)
         for start in range(0, n_rows, step):
             rows = slice(start, start + step)
             left = self._left_rows(rows)
-            orthogonal = design.Y[rows] - left @ self.projected
+            orthogonal = design.Y[rows, columns] - left @ projected
             share = np.zeros(len(left))
             if design.fit_intercept:
                 share = design.weights[rows] / weight
@@ -174,10 +175,10 @@ class RidgePath:
             nothing = spare < 1e-12 * n_rows  # what is orthogonal has nothing there either
             spare[nothing], orthogonal[nothing] = 0.0, 0.0
             if design.fit_intercept:
-                orthogonal += kept_mean * design.root[rows, None] * design.y_mean
+                orthogonal += kept_mean * design.root[rows, None] * design.y_mean[columns]
                 spare += kept_mean * share
             spare_of_alpha = spare[:, None] + (left**2) @ removed
             for k in range(len(alphas)):
-                residual = orthogonal + left @ (removed[:, k, None] * self.projected)
+                residual = orthogonal + left @ (removed[:, k, None] * projected)
                 scale = np.maximum(spare_of_alpha[:, k, None], np.finfo(float).tiny)
                 yield rows, k, (residual / scale) ** 2

@@ -84,9 +84,9 @@ class SharedRows:
         return coef, y_mean - x_mean @ coef, (mean, mean_intercept - x_mean @ mean)
 
     def leave_one_out(self, common, task, intercept):
-        mean = self.path.leave_rows_out(self._mean_penalty(common, task))
-        deviations = self.path.leave_rows_out(task, intercept_penalty=intercept)
-        return mean[:, 0] + deviations[:, 1:].sum(axis=1)
+        mean = self.path.leave_rows_out(self._mean_penalty(common, task), slice(0, 1))
+        deviations = self.path.leave_rows_out(task, slice(1, None), intercept_penalty=intercept)
+        return mean[:, 0] + deviations.sum(axis=1)
 
 
 class CentredForm:
