@@ -9,7 +9,10 @@ after the free directions (intercept, features without penalty) have been projec
 as Gram matrices where these are small, and as the rows of X where they are not.
 """
 
+from copy import copy
+
 import numpy as np
+from scipy import sparse
 
 from skmtl.design import Design
 
@@ -113,6 +116,77 @@ class Rows:
         return Gram(gram, self.cross[rows], self.energy, tasks)
 
 
+class MaskedRows:
+    """The quadratic of tasks that share rows but not their weights (missing targets).
+
+    One X serves all tasks: a product with all coefficients at once, then the weights of every
+    task. Centring by task is implicit, after X was centred as a whole.
+
+    Parameters
+    ----------
+    data : TaskData
+        With weights of shape (n_samples, n_tasks).
+    n_bar : float
+    fit_intercept : bool
+    """
+
+    def __init__(self, data, n_bar, fit_intercept):
+        self.n_bar, self.weights = n_bar, data.weights
+        self.tasks = np.arange(data.n_tasks)
+        self.kept = np.ones(data.n_features, dtype=bool)
+        self.origin = np.zeros(data.n_features)
+        self.X = data.X
+        if not sparse.issparse(data.X):
+            if fit_intercept:
+                self.origin = np.nan_to_num(np.nanmean(data.X, axis=0, dtype=np.float64))
+            self.X = np.subtract(data.X, self.origin, dtype=np.float64)
+            self.X[np.isnan(self.X)] = 0.0  # absent from the tasks that have these rows
+        sizes = np.where(fit_intercept, self.weights.sum(axis=0), np.inf)
+        self.x_mean = (self.X.T @ self.weights) / sizes
+        self.y_mean = np.sum(data.y * self.weights, axis=0) / sizes
+        centred = self.weights * (data.y - self.y_mean)
+        self.cross = (self.X.T @ centred) / n_bar
+        self.energy = 0.5 * np.sum(centred * (data.y - self.y_mean)) / n_bar
+
+    @property
+    def n_tasks(self):
+        return self.cross.shape[1]
+
+    n_blocks = n_tasks
+
+    def product(self, W):
+        fitted = self.weights * (self.X @ W - np.sum(self.x_mean * W, axis=0))
+        return (self.X.T @ fitted - self.x_mean * fitted.sum(axis=0)) / self.n_bar
+
+    def diagonal(self):
+        """Largest second derivative of every feature over the tasks."""
+        squares = self.X.multiply(self.X).T if sparse.issparse(self.X) else (self.X**2).T
+        squares = squares @ self.weights - self.x_mean**2 * self.weights.sum(axis=0)
+        return squares.max(axis=1) / self.n_bar
+
+    def restrict(self, rows):
+        """On some features: as Gram matrices, unless these are larger than the rows."""
+        if len(rows) > self.X.shape[0] or self.n_tasks * len(rows) ** 2 > 4 * GRAM_ENTRIES:
+            part = copy(self)
+            part.X, part.x_mean, part.cross = self.X[:, rows], self.x_mean[rows], self.cross[rows]
+            return part
+        return self.gram_on(rows)
+
+    def gram_on(self, rows):
+        X = self.X[:, rows]
+        X = X.toarray() if sparse.issparse(X) else X
+        gram = np.empty((self.n_tasks, len(rows), len(rows)))
+        for task, weights in enumerate(self.weights.T):
+            seen = weights > 0
+            centred = X[seen] - self.x_mean[rows, task]
+            gram[task] = centred.T @ (centred * weights[seen, None]) / self.n_bar
+        return Gram(gram, self.cross[rows], self.energy, [np.array([t]) for t in self.tasks])
+
+    def complete(self, W):
+        """All coefficients and intercepts, as a design gives them."""
+        return W, self.y_mean - np.sum((self.x_mean + self.origin[:, None]) * W, axis=0)
+
+
 class Problem:
     """Loss of a TaskData plus a penalty, over the penalised coefficients.
 
@@ -151,6 +225,10 @@ class Problem:
         n_blocks = sum(1 for _ in data.groups())
         largest = max(GRAM_ENTRIES, data.X.shape[0] * data.n_features)
         small = n_blocks * self.shape[0] ** 2 <= largest
+        if data.shared_rows and n_blocks > 1 and not small and not free.any():
+            self.quadratic = MaskedRows(data, n_bar, fit_intercept)
+            self._designs = [self.quadratic]
+            return
         cross = np.empty(self.shape)
         energy = 0.0
         self._designs = []

@@ -8,7 +8,7 @@ from scipy import sparse
 
 from skmtl.losses import SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
-from skmtl.problem import Gram, Problem, Rows
+from skmtl.problem import Gram, MaskedRows, Problem, Rows
 from skmtl.solvers import solve
 from skmtl.task_data import make_task_data
 
@@ -66,7 +66,8 @@ def test_quadratic_is_the_loss_with_free_directions_at_their_best(
     case = make_case(layout, "rows", **shape(kind))
     parts = parts_for(PARTS[name], case.n_features)
     problem = Problem(read(case), written(parts), SquaredLoss(), fit_intercept=fit_intercept)
-    assert isinstance(problem.quadratic, kind)
+    masked = layout == "outputs_nan" and name != "free feature"
+    assert isinstance(problem.quadratic, MaskedRows if masked and kind is Rows else kind)
     rng = np.random.RandomState(0)
     quadratic = problem.quadratic
     assert_allclose(
@@ -183,3 +184,24 @@ def test_no_signal_has_no_gap():
     data = make_task_data(np.random.RandomState(0).normal(size=(6, 2)), np.full(6, 3.0))
     problem = Problem(data, L21(0.1), SquaredLoss())
     assert problem.gap(np.zeros((2, 1)), np.zeros((2, 1))) <= 1e-12
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array, sparse.csc_matrix])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_masked_rows_are_the_same_quadratic(container, fit_intercept):
+    rng = np.random.RandomState(0)
+    X, Y = rng.normal(size=(50, 8)) + 3.0, rng.normal(size=(50, 4))
+    Y[rng.rand(50, 4) < 0.3] = np.nan
+    data = make_task_data(container(X), Y, sample_weight=rng.rand(50, 4))
+    problem = Problem(data, L21(0.1), SquaredLoss(), fit_intercept=fit_intercept)
+    gram, rows = problem.quadratic, MaskedRows(data, data.mean_task_weight, fit_intercept)
+    assert isinstance(gram, Gram)
+    W, part = rng.normal(size=(8, 4)), np.array([0, 3, 4])
+    for ours, theirs in ((rows, gram), (rows.restrict(part), gram.restrict(part))):
+        V = W[: len(ours.cross)]
+        assert_allclose(ours.product(V), theirs.product(V), atol=1e-12)
+        assert_allclose(ours.cross, theirs.cross, atol=1e-12)
+        assert_allclose(ours.diagonal(), theirs.diagonal())
+    assert_allclose(rows.energy, gram.energy)
+    for ours, theirs in zip(rows.complete(W), problem.complete(W), strict=True):
+        assert_allclose(ours, theirs, atol=1e-12)
