@@ -54,6 +54,7 @@ class TaskEstimator(BaseEstimator):
             "ensure_all_finite": "allow-nan",
         }
         if self.task_column is None:
+            X = frames.as_numbers(X) if frames.is_frame(X) else X
             return validate_data(self, X, reset=reset, **options)
         return check_array(frames.as_numbers(X), input_name="X", estimator=self, **options)
 

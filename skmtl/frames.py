@@ -1,5 +1,6 @@
 """Rows and columns of arrays, sparse matrices and frames, without needing a frame library."""
 
+import numbers
 import sys
 
 import numpy as np
@@ -55,7 +56,7 @@ def take_columns(X, columns):
     if is_pandas(X):
         return X.iloc[:, columns]
     if is_polars(X):
-        return X[:, [int(column) for column in columns]]
+        return X[:, [int(column) for column in columns]]  # polars takes no numpy integers
     return X[:, columns]
 
 
@@ -64,7 +65,7 @@ def column_values(X, position):
     if is_pandas(X):
         return X.iloc[:, position].to_numpy()
     if is_polars(X):
-        return X[:, position].to_numpy()
+        return X[:, int(position)].to_numpy()
     if sparse.issparse(X):
         return X[:, [position]].toarray().ravel()
     return X[:, position]
@@ -83,21 +84,40 @@ def drop_column(X, position):
 def as_numbers(X):
     """Object and string arrays as float64; anything else as it is.
 
-    Raises ValueError naming the first entry that is not a number.
+    Raises ValueError naming the first entry that is not a number, of a frame too.
     """
-    if not (isinstance(X, np.ndarray) and X.dtype.kind in "OUS"):
+    if is_frame(X):
+        for position, name in enumerate(X.columns):
+            if _may_hold_text(X, position):
+                values = column_values(X, position).astype(object)
+                _to_float(np.where(is_missing(values), None, values), name)
         return X
+    if isinstance(X, np.ndarray) and X.dtype.kind in "OUS":
+        return _to_float(X)
+    return X
+
+
+def _may_hold_text(frame, position):
+    if is_polars(frame):
+        column = frame[:, position]
+        return not column.dtype.is_numeric() and column.to_numpy().dtype.kind in "OUS"
+    return frame.dtypes.iloc[position].kind in "OUS"  # text, categories and objects
+
+
+def _to_float(values, name=None):
+    """An array as float64; an error gives the place, in a column by its name."""
     try:
-        return X.astype(np.float64)
+        return values.astype(np.float64)
     except (TypeError, ValueError):
-        for (row, column), value in np.ndenumerate(X):
+        for (row, *column), value in np.ndenumerate(values):
             try:
-                float(value)
+                float(0 if value is None else value)
             except (TypeError, ValueError) as error:
+                feature = column[0] if column else repr(name)
                 raise ValueError(
-                    f"X holds {value!r} in row {row}, feature {column}, where a number is needed: "
-                    "encode it first (for example with OneHotEncoder), or name the column of the "
-                    "tasks with task_column."
+                    f"X holds {value!r} in row {row}, feature {feature}, where a number "
+                    "is needed: encode it first (for example with OneHotEncoder), or name the "
+                    "column of the tasks with task_column."
                 ) from error
         raise
 
@@ -124,6 +144,21 @@ def beside_column(X, position, values):
         return table
     parts = [values[:, :position], X[:, [position]], values[:, position:]]
     return sparse.hstack(parts, format="csr", dtype=values.dtype)
+
+
+def is_missing(values):
+    """Mask of the entries of an array that are None, NaN, NaT or pandas.NA."""
+    if values.dtype.kind != "O":
+        return values != values
+    na = getattr(sys.modules.get("pandas"), "NA", None)
+    # Entry by entry: pandas.NA answers no comparison of whole arrays.
+    flat = [value is None or value is na or value != value for value in values.ravel().tolist()]
+    return np.array(flat, dtype=bool).reshape(values.shape)
+
+
+def tighten(values):
+    """An object array without missing entries as one of a dtype of its own; others as they are."""
+    return np.array(values.tolist()) if values.dtype.kind == "O" else values
 
 
 def missing_entries(X):
@@ -156,26 +191,44 @@ def fill_entries(X, mask, values):
         for column in columns:
             X[mask[:, column], column] = values[column]
         return X
-    filled = {X.columns[column]: column_values(X, column).astype(float) for column in columns}
-    for column, entries in zip(columns, filled.values(), strict=True):
-        entries[mask[:, column]] = values[column]
-    return set_columns(X, filled)
+    filled = X.copy() if is_pandas(X) else X.clone()
+    for column in columns.tolist():
+        entries = column_values(X, column)
+        entries = np.where(mask[:, column], values[column], entries).astype(float)
+        if is_pandas(X):
+            filled.isetitem(column, entries)  # by position: names may be integers, or repeated
+        else:
+            filled.replace_column(column, type(X)({X.columns[column]: entries}).to_series())
+    return filled
 
 
-def set_columns(X, columns):
-    """A copy of a frame with columns (a dict of arrays by name) replaced or added at the end."""
-    if is_pandas(X):
-        return X.assign(**{str(name): values for name, values in columns.items()})
-    import polars
+def append_columns(X, names, values):
+    """A frame with columns values (n_rows, n_names) added at the end.
 
-    return X.with_columns([polars.Series(name, values) for name, values in columns.items()])
+    Their names are integers, those that follow, if all names of the frame are.
+    """
+    if is_polars(X):
+        return X.hstack(type(X)(values, schema=names))
+    import pandas
+
+    if all(isinstance(name, (int, np.integer)) for name in X.columns):
+        first = max(X.columns, default=-1) + 1
+        names = range(first, first + len(names))
+    # One concatenation: columns added one by one fragment the frame.
+    return pandas.concat([X, pandas.DataFrame(values, index=X.index, columns=names)], axis=1)
 
 
 def column_means(X, mask):
-    """Mean of every numeric column over the entries outside mask; NaN for other columns."""
+    """Mean of every column of numbers over the entries outside mask; NaN for other columns."""
     means = np.full(X.shape[1], np.nan)
     for column in range(X.shape[1]):
-        values = column_values(X, column)
-        if values.dtype.kind in "biuf" and not mask[:, column].all():
-            means[column] = np.mean(values[~mask[:, column]], dtype=np.float64)
+        values = column_values(X, column)[~mask[:, column]]
+        if len(values) and _are_numbers(values):
+            means[column] = np.mean(values.astype(np.float64))
     return means
+
+
+def _are_numbers(values):
+    if values.dtype.kind == "O":
+        return all(isinstance(value, numbers.Real) for value in values.tolist())
+    return values.dtype.kind in "biuf"

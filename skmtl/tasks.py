@@ -4,7 +4,7 @@ A task is named by an id (a string, an integer, a category). Ids become codes 0.
 the order of the sorted ids, and codes become groups of rows.
 """
 
-import math
+from contextlib import suppress
 
 import numpy as np
 from scipy import sparse
@@ -13,6 +13,9 @@ from skmtl import frames
 
 # Beyond these a whole number is no longer told apart from its neighbours.
 LARGEST_EXACT = {np.dtype(np.float16): 2**11, np.dtype(np.float32): 2**24}
+
+# What the dtypes of checked ids are called; ids of one kind can be compared.
+KINDS = {"i": "integers", "b": "integers", "U": "strings", "S": "bytes", "M": "dates"}
 
 
 def describe_column(task_column):
@@ -45,6 +48,21 @@ def locate_task_column(X, task_column):
 
 def split_task_column(X, task_column):
     """Features and ids of a table: ids in their own dtype, features of the type of X."""
+    X, position, ids = _read_task_column(X, task_column)
+    if X.shape[1] == 1:
+        raise ValueError(
+            f"X has no feature besides the task column: {describe_column(task_column)} is its "
+            "only one (Found array with 0 feature(s))."
+        )
+    return frames.drop_column(X, position), ids
+
+
+def read_task_column(X, task_column):
+    """Ids of a table, which need not have any feature."""
+    return _read_task_column(X, task_column)[-1]
+
+
+def _read_task_column(X, task_column):
     X = frames.as_columns(X)
     if np.ndim(X) != 2 and not frames.is_frame(X) and not sparse.issparse(X):
         raise ValueError(
@@ -53,7 +71,7 @@ def split_task_column(X, task_column):
         )
     position = locate_task_column(X, task_column)
     ids = check_task_ids(frames.column_values(X, position), describe_column(task_column))
-    return frames.drop_column(X, position), ids
+    return X, position, ids
 
 
 def check_task_ids(ids, place="`tasks`"):
@@ -85,7 +103,7 @@ def check_task_ids(ids, place="`tasks`"):
 
 def _tighten(ids, place):
     """Object ids as strings or numbers; a missing id and mixed kinds are errors."""
-    missing = np.array([value is None or value != value for value in ids.tolist()], dtype=bool)
+    missing = frames.is_missing(ids)
     if missing.any():
         raise ValueError(
             f"{place} holds no task id in row {int(np.argmax(missing))}: drop the row or name a "
@@ -132,10 +150,19 @@ def encode(ids):
 
 
 def match(ids, labels):
-    """Codes of ids among known labels, by value; -1 where an id is not among them."""
-    numeric = labels.dtype.kind in "ib"
-    if numeric != (ids.dtype.kind in "ib") or (labels.dtype.kind == "M") != (ids.dtype.kind == "M"):
-        return np.full(len(ids), -1)
+    """Codes of ids among known labels, by value; -1 where an id is not among them.
+
+    Raises
+    ------
+    ValueError
+        If the ids are of another kind than the labels: 1 and "1" are not the same task.
+    """
+    kind, known = KINDS[ids.dtype.kind], KINDS[labels.dtype.kind]
+    if len(ids) and kind != known:
+        raise ValueError(
+            f"task {ids[0].item()!r} was not seen in fit, where the ids were {known} "
+            f"({describe_ids(labels)}), but these are {kind}: make them {known} too."
+        )
     positions = np.searchsorted(labels, ids)
     positions[positions == len(labels)] = 0
     return np.where(labels[positions] == ids, positions, -1)
@@ -183,7 +210,8 @@ def stack_tasks(Xs, ys=None, *, task_column="task"):
     Raises
     ------
     ValueError
-        If lengths or keys do not agree, or arrays have different numbers of columns.
+        If lengths or keys do not agree, arrays have different numbers of columns, or only some
+        of the tables are frames.
 
     See Also
     --------
@@ -205,6 +233,12 @@ def stack_tasks(Xs, ys=None, *, task_column="task"):
     if not Xs:
         raise ValueError("Xs is empty: give the data of at least one task.")
     Xs = [X if frames.is_frame(X) or sparse.issparse(X) else np.asarray(X) for X in Xs]
+    if len({(frames.is_pandas(X), frames.is_polars(X)) for X in Xs}) > 1:
+        kinds = {f"{type(X).__module__.partition('.')[0]} {type(X).__name__}" for X in Xs}
+        raise ValueError(
+            f"Xs mixes {' and '.join(sorted(kinds))}: frames are aligned by the names of their "
+            "columns, which arrays do not have. Make all of them frames of one library, or arrays."
+        )
     repeats = [X.shape[0] for X in Xs]
     keys = np.fromiter(ids, dtype=object, count=len(ids))  # an array would turn 1 into "1"
     column = check_task_ids(np.repeat(keys, repeats), "the keys of Xs")
@@ -308,16 +342,18 @@ def split_tasks(X, y=None, *, task_column=0):
     array([20])
     """
     features, ids = split_task_column(X, task_column)
-    features = frames.as_numbers(features)
+    with suppress(ValueError, TypeError):  # words may stay
+        features = features if frames.is_frame(features) else frames.as_numbers(features)
     labels, codes = encode(ids)
     rows = group_rows(codes, len(labels))
     Xs = [frames.take_rows(features, index) for index in rows]
-    if frames.is_frame(features):
-        missing = np.array([[_all_missing(X, j) for j in range(X.shape[1])] for X in Xs])
-        missing &= ~missing.all(axis=0)
+    missing = frames.missing_entries(features) if frames.is_frame(features) else None
+    if missing is not None:
+        absent = np.array([missing[index].all(axis=0) for index in rows])
+        absent &= ~absent.all(axis=0)
         Xs = [
-            frames.take_columns(X, np.flatnonzero(~absent))
-            for X, absent in zip(Xs, missing, strict=True)
+            frames.take_columns(X, np.flatnonzero(~gone)) if gone.any() else X
+            for X, gone in zip(Xs, absent, strict=True)
         ]
     if frames.is_pandas(features):
         Xs = [X.reset_index(drop=True) for X in Xs]
@@ -330,11 +366,4 @@ def split_tasks(X, y=None, *, task_column=0):
     return (
         dict(zip(keys, Xs, strict=True)),
         dict(zip(keys, [y[index] for index in rows], strict=True)),
-    )
-
-
-def _all_missing(frame, position):
-    values = frames.column_values(frame, position).tolist()
-    return all(
-        value is None or (isinstance(value, float) and math.isnan(value)) for value in values
     )

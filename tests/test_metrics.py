@@ -116,7 +116,14 @@ def test_defaults_and_names_of_metrics():
     floats, labels = [1.0, 2.0], ["u", "v"]
     assert list(task_scores(floats, floats)) == ["task", "n_samples", "r2", "rmse", "mae"]
     assert list(task_scores([1, 2], floats))[2:] == ["r2", "rmse", "mae"]
-    assert list(task_scores(labels, labels))[2:] == ["accuracy", "balanced_accuracy"]
+    label_metrics = ["accuracy", "balanced_accuracy"]
+    assert list(task_scores(labels, labels))[2:] == label_metrics
+    assert list(task_scores([True, False], [True, True]))[2:] == label_metrics
+    assert list(task_scores([0, 1, 1], [0, 0, 0]))[2:] == label_metrics
+    unobserved = np.array([["u", None], ["v", None]], dtype=object)
+    assert list(task_scores(unobserved, unobserved))[2:] == label_metrics
+    counts = task_scores([0, 5, 7, 2], [0, 4, 7, 2])  # rounded predictions are no labels
+    assert list(counts)[2:] == ["r2", "rmse", "mae"]
     f1 = partial(sk.f1_score, average="macro")
     assert list(task_scores(labels, labels, metrics=[f1, "accuracy"]))[2:] == [
         "f1_score",
@@ -141,6 +148,39 @@ def test_errors(args, options, error):
         task_scores(*args, **options)
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, "NA"], ids=str)
+def test_missing_labels_are_left_out(missing):
+    if missing == "NA":
+        missing = pytest.importorskip("pandas").NA
+    y = np.array([["u", "u"], [missing, "v"], ["v", missing]], dtype=object)
+    predicted = [["u", "v"], ["v", "v"], ["u", "u"]]
+    table = task_scores(y, predicted)
+    assert_array_equal(table["n_samples"], [2, 2])
+    assert_allclose(table["accuracy"], [0.5, 0.5])
+    assert_allclose(table["balanced_accuracy"], [0.5, 0.5])
+    rows = task_scores(y.T.ravel(), np.ravel(np.transpose(predicted)), np.repeat([0, 1], 3))
+    assert_allclose(rows["accuracy"], table["accuracy"])
+    numbers = task_scores(np.array([1.0, missing, 3.0], dtype=object), [1.0, 2.0, 4.0])
+    assert_array_equal([numbers["n_samples"], numbers["mae"]], [[2], [0.5]])
+    with pytest.raises(ValueError, match="y_pred of task 0 holds"):
+        task_scores(["u", "v"], np.array(["u", missing], dtype=object))
+
+
+@pytest.mark.parametrize(
+    ("weights", "error"),
+    [
+        ([1.0, -1.0], "must not be negative"),
+        ([1.0, np.nan], "contains NaN"),
+        ([1.0], "sample_weight.shape"),
+        (np.ones((2, 2)), "sample_weight.shape"),
+    ],
+)
+def test_weights_are_checked(weights, error):
+    for tasks in (None, [0, 1]):
+        with pytest.raises(ValueError, match=error):
+            task_scores([1.0, 2.0], [1.0, 2.0], tasks, sample_weight=weights)
+
+
 # averages
 
 
@@ -154,6 +194,9 @@ def test_averages():
         assert np.isnan(average_scores([np.nan], [3], average=average))
     with pytest.raises(ValueError, match="pass sizes"):
         average_scores(scores, average="weighted")
+    for average in ("macro", "weighted", "worst"):
+        with pytest.raises(ValueError, match=r"sizes has shape \(2,\), but scores has \(3,\)"):
+            average_scores(scores, [1, 2], average=average)
     with pytest.raises(ValueError, match="average='mean' is not one of"):
         average_scores(scores, average="mean")
 

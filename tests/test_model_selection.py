@@ -290,3 +290,10 @@ def test_split_errors(options, error):
         task_train_test_split(np.zeros((2, 1)), **options)
     with pytest.raises(ValueError, match="at least one array"):
         task_train_test_split()
+
+
+def test_a_table_of_ids_only_can_be_split():
+    X = np.array([[7], [7], [8], [8]])
+    folds = [test.tolist() for _, test in TaskKFold(2, task_column=0).split(X)]
+    assert folds == [[0, 2], [1, 3]]
+    assert LeaveOneTaskOut(task_column=0).get_n_splits(X) == 2

@@ -129,3 +129,14 @@ def test_errors_name_the_column_and_pass_the_errors_of_the_transformer(table):
         keep_tasks(StandardScaler(), 1).fit(table)
     with pytest.raises(ValueError, match="could not convert"):
         keep_tasks(StandardScaler(), 0).fit(np.array([[1, "u"], [2, "v"]], dtype=object))
+
+
+@pytest.mark.parametrize("kind", ["coo", "dok", "lil", "bsr", "csc"])
+def test_every_sparse_format(table, kind):
+    thin = np.where(table > 2, table, 0.0)
+    X = sparse.csr_array(thin).asformat(kind)
+    kept = keep_tasks(MaxAbsScaler(), 0)
+    expected = clone(kept).fit_transform(thin)
+    for given in (X, sparse.csr_matrix(thin).asformat(kind)):
+        for output in (kept.fit_transform(given), clone(kept).fit(given).transform(given)):
+            assert_allclose(output.toarray() if sparse.issparse(output) else output, expected)

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.dummy import DummyRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, KFold, cross_val_score, cross_validate
 
@@ -169,3 +169,13 @@ def test_scorer_errors(data):
         make_task_scorer("r2", force_finite=False)
     with pytest.raises(TypeError, match="but not 'tasks'"):
         make_task_scorer("r2").set_score_request(tasks=True)
+
+
+def test_missing_labels_and_wrong_weights():
+    X = np.array([[0], [0], [1], [1]])
+    model = DummyClassifier().fit(X, ["u", "u", "u", "v"])
+    scorer = make_task_scorer("accuracy", task_column=0)
+    y = np.array(["u", None, "v", "u"], dtype=object)
+    assert scorer(model, X, y) == 0.75
+    with pytest.raises(ValueError, match="must not be negative"):
+        scorer(model, X, y, sample_weight=[1, 1, -1, 1])

@@ -5,8 +5,15 @@ import pytest
 from numpy.testing import assert_array_equal
 from scipy import sparse
 
-from skmtl import MultiTaskLasso, split_tasks, stack_tasks
-from skmtl.tasks import check_task_ids, encode, group_rows, match
+from skmtl import MultiTaskLasso, MultiTaskRidge, split_tasks, stack_tasks
+from skmtl.tasks import (
+    check_task_ids,
+    encode,
+    group_rows,
+    match,
+    read_task_column,
+    split_task_column,
+)
 
 RNG = np.random.RandomState(0)
 ARRAYS = [RNG.normal(size=(n, 3)) for n in (4, 1, 6)]
@@ -186,6 +193,24 @@ def test_stacking_frames_with_a_task_column(library):
         stack_tasks([library.DataFrame({"task": [1.0]})])
 
 
+@pytest.mark.parametrize("frame_first", [True, False])
+def test_stacking_frames_and_arrays(library, frame_first):
+    Xs = [library.DataFrame({"x": [1.0], "z": [2.0]}), np.ones((2, 2))]
+    with pytest.raises(ValueError, match=r"Xs mixes numpy ndarray and .* DataFrame"):
+        stack_tasks(Xs if frame_first else Xs[::-1])
+
+
+def test_stacking_frames_of_two_libraries():
+    Xs = [pytest.importorskip(name).DataFrame({"x": [1.0]}) for name in ("pandas", "polars")]
+    with pytest.raises(ValueError, match="Xs mixes pandas DataFrame and polars DataFrame"):
+        stack_tasks(Xs)
+
+
+def test_words_in_arrays_come_back():
+    words = [np.array([["x", 1.0]], dtype=object), np.array([["y", 2.0]], dtype=object)]
+    assert_same_tables(split_tasks(stack_tasks(words)), dict(enumerate(words)))
+
+
 def test_splitting_errors():
     with pytest.raises(ValueError, match="X has 2 rows, but y"):
         split_tasks([[0, 1.0], [1, 2.0]], [1.0])
@@ -231,13 +256,65 @@ def test_match_is_by_value_within_a_kind():
     assert_array_equal(match(np.array([3, 8, -1, -2, 7]), numbers), [1, -1, 0, -1, 2])
     assert_array_equal(match(np.array([3], dtype=np.int8), numbers), [1])
     assert_array_equal(match(np.array(["10", "1", "3", ""]), words), [1, 0, -1, -1])
-    assert_array_equal(match(np.array([1, 10]), words), [-1, -1])
-    assert_array_equal(match(words, numbers), [-1, -1, -1])
     assert_array_equal(match(np.array([True, False]), np.array([False, True])), [1, 0])
     days = np.array(["2020-01-01", "2020-02-01"], dtype="M8[D]")
     assert_array_equal(match(days.astype("M8[ns]"), days), [0, 1])
-    assert_array_equal(match(numbers, days), [-1, -1, -1])
     assert_array_equal(match(np.array([], dtype=int), numbers), [])
+    assert_array_equal(match(np.array([], dtype=int), words), [])
+
+
+@pytest.mark.parametrize(
+    ("labels", "ids", "message"),
+    [
+        (
+            [1, 2],
+            ["1", "2"],
+            r"task '1' was not seen in fit, where the ids were integers \(1, 2\), but these",
+        ),
+        ([1, 2], [b"1"], "were integers .* but these are bytes"),
+        (
+            ["1", "2"],
+            [2, 1, 1],
+            "were strings .* but these are integers: make them strings too",
+        ),
+        (["1", "2"], [b"1"], "were strings .* but these are bytes"),
+        ([1, 2], np.array(["2020-01-01"], dtype="M8[D]"), "were integers .* but these are dates"),
+    ],
+    ids=str,
+)
+def test_ids_of_another_kind_are_an_error(labels, ids, message):
+    labels, ids = np.array(labels), np.array(ids)
+    with pytest.raises(ValueError, match=message):
+        match(ids, labels)
+    X = np.ones((len(labels), 1))
+    for unknown in ("error", "shared"):
+        model = MultiTaskRidge(unknown_task=unknown)
+        model.fit(np.vstack([X, X]), np.arange(2 * len(X)), tasks=np.append(labels, labels))
+        with pytest.raises(ValueError, match=message):
+            model.predict(np.ones((len(ids), 1)), tasks=ids)
+
+
+def test_missing_ids():
+    pandas = pytest.importorskip("pandas")
+    for dtype in ("Int64", "string", "category", object):
+        column = pandas.Series([3 if dtype == "Int64" else "a", pandas.NA], dtype=dtype)
+        X = pandas.DataFrame({"task": column, "x": [1.0, 2.0]})
+        for ids in (X["task"], X["task"].to_numpy(), X["task"].array):
+            with pytest.raises(ValueError, match=r"`tasks` holds no task id.* in row 1"):
+                check_task_ids(ids)
+        with pytest.raises(ValueError, match=r"column 'task' holds no task id.* in row 1"):
+            split_task_column(X, "task")
+
+
+@pytest.mark.parametrize("kind", ["array", "csr", "pandas", "polars"])
+def test_a_table_of_ids_only(kind):
+    ids = np.array([[0.0], [1.0], [1.0]])
+    X = sparse.csr_array(ids) if kind == "csr" else ids
+    if kind in ("pandas", "polars"):
+        X = pytest.importorskip(kind).DataFrame({"task": ids[:, 0]})
+    with pytest.raises(ValueError, match="X has no feature besides the task column"):
+        MultiTaskRidge(task_column=0).fit(X, [1.0, 2.0, 3.0])
+    assert_array_equal(read_task_column(X, 0), [0, 1, 1])
 
 
 def test_longer_strings_in_predict_are_not_cut():

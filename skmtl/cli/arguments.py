@@ -83,8 +83,8 @@ def _add_comparison(group):
         type=train_fraction,
         default=1.0,
         metavar="X",
-        help="use only this share (0.1) or this number (20) of the rows of each task in every "
-        "training fold",
+        help="use only this share (0.1; 1 is all) or this number (2 or more) of the rows of each "
+        "task in every training fold; a share keeps at least 2 rows of a task that has them",
     )
     group.add_argument(
         "--contiguous",
@@ -113,6 +113,8 @@ def parse(argv):
     options = make_parser().parse_args(argv)
     if options.command == "compare":
         _check_data(options)
+        if options.output is not None and not options.output.strip():
+            raise UsageError("--output is empty: name the folder of the results")
         if options.output is None and (options.resume or options.overwrite):
             flag = "--resume" if options.resume else "--overwrite"
             raise UsageError(f"{flag} needs --output DIR, the folder of the results")
@@ -132,15 +134,17 @@ def _check_data(options):
 
 
 def train_fraction(text):
-    """A whole number is a number of rows of each task, else a share in (0, 1]."""
+    """A share in (0, 1], or a whole number of 2 or more rows of each task."""
     try:
         value = int(text) if text.strip().isdigit() else float(text)
     except ValueError:
         value = 0
-    if value > 0 and (isinstance(value, int) or value <= 1):
+    if 0 < value <= 1:
+        return float(value)
+    if isinstance(value, int) and value >= 2:
         return value
     raise argparse.ArgumentTypeError(
-        f"{text!r} is neither a share above 0 and up to 1.0 nor a number of rows"
+        f"{text!r} is neither a share above 0 and up to 1 nor a number of 2 or more rows"
     )
 
 

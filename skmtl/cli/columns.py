@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from skmtl.cli.cells import NUMERIC_SHARE, is_known, row_of
+from skmtl.cli.errors import UsageError
+
 FEW_CLASSES = 10  # a target with up to so many distinct whole numbers holds classes
 MOST_LEVELS = 20  # a text column with fewer distinct values is never taken for an id
-NUMERIC_SHARE = 0.95  # a text column that is numbers to this share is numeric
+NUMBER_LIKE = r"\W*\d[\d.,' ]*\W*"  # a number with signs of a currency, or with separators
 
 
 def clean_features(frame, notes):
@@ -107,24 +110,73 @@ def encode_labels(column):
     return codes, [label_of(value) for value in values.tolist()]
 
 
-def holds_text(column):
-    """Whether a column holds anything but numbers (booleans are no numbers here)."""
+def find_strays(column):
+    """Mask of the cells that are neither missing nor numbers."""
+    return is_known(column) & as_numbers(column).isna()
+
+
+def is_mostly_numbers(column):
+    """Whether a column is numbers but for a few cells."""
+    return find_strays(column).sum() <= (1 - NUMERIC_SHARE) * is_known(column).sum()
+
+
+def read_numbers(column, notes):
+    """A target as float64; a few cells that are no numbers are missing, more are an error."""
+    strays = find_strays(column)
+    if strays.any():
+        value, row = column[strays].iloc[0], row_of(strays)
+        if not is_mostly_numbers(column):
+            raise UsageError(
+                f"target {column.name!r} holds {value!r} (data row {row}), which is no number: "
+                "not regression"
+            )
+        cells = f"{strays.sum()} of {len(column)} cells"
+        notes.append(
+            f"target {column.name!r}: {cells} are no numbers and count as missing, as {value!r} in "
+            f"data row {row}"
+        )
+    return as_numbers(column)
+
+
+def holds_booleans(column):
+    """Whether the cells of a column, but for missing ones, are booleans."""
     from pandas.api import types
 
-    if types.is_bool_dtype(column.dtype):
-        return True
-    if types.is_numeric_dtype(column.dtype):
-        return False
-    return bool(as_numbers(column).isna().any())
+    return types.infer_dtype(column, skipna=True) == "boolean"
 
 
 def tell_task_type(column):
-    """("regression" or "classification", reason) from a target without missing values."""
-    if holds_text(column):
+    """("regression" or "classification", reason) from a target."""
+    if holds_booleans(column) or not is_mostly_numbers(column):
         return "classification", None
-    values = as_numbers(column)
+    values = as_numbers(column).dropna()
     distinct = values.nunique()
     whole = bool((values % 1 == 0).all())
     if whole and distinct <= FEW_CLASSES and (distinct == 2 or 5 * distinct <= len(values)):
         return "classification", f"{distinct} distinct whole numbers are read as classes"
     return "regression", None
+
+
+def check_classes(column):
+    """Raise where the values of a target are too many, or too much like numbers, for classes."""
+    present = column.dropna()
+    distinct = present.nunique()
+    if distinct <= MOST_LEVELS:
+        return
+    numbers = as_numbers(present)
+    like_numbers = numbers.notna() | present.astype(str).str.fullmatch(NUMBER_LIKE).astype(bool)
+    fractions = like_numbers & ~(numbers % 1 == 0)
+    continuous = fractions.any() and like_numbers.mean() > 0.5
+    if not continuous and distinct <= len(present) / 2:
+        return
+    odd = column.notna() & as_numbers(column).isna()
+    if odd.any():
+        remedy = "write numbers as 1234.5 and leave missing ones empty, or name another --target"
+    else:
+        odd, remedy = column.notna(), "choose --task-type regression, or name another --target"
+        if fractions.any():
+            odd = fractions.reindex(column.index, fill_value=False)
+    raise UsageError(
+        f"target {column.name!r} holds {column[odd].iloc[0]!r} (data row {row_of(odd)}) and "
+        f"{distinct} distinct values in {len(present)} rows, which are no classes: {remedy}"
+    )

@@ -42,7 +42,7 @@ def run_compare(options, argv):
 
 
 def print_lists(options):
-    from skmtl.cli.metrics import METRICS
+    from skmtl.cli.metrics import CLI_METRICS
     from skmtl.cli.named import NAMED
     from skmtl.cli.strategies import REGISTRY
 
@@ -55,7 +55,7 @@ def print_lists(options):
             for strategy in strategies:
                 mark = "*" if strategy.default else " "
                 print(f"  {mark} {strategy.name:18} {strategy.about}")
-            names = [name for name, metric in METRICS.items() if metric.task_type == task_type]
+            names = [name for name, metric in CLI_METRICS.items() if metric.task_type == task_type]
             print(f"{task_type} metrics: {', '.join(names)}")
 
 
@@ -73,7 +73,7 @@ def compute(problem, strategies, settings, n_jobs, store, known):
     from skmtl.cli.runs import compare
 
     wanted = {strategy.name for strategy in strategies}
-    with make_progress(strategies, settings.n_folds, settings.metric) as progress:
+    with make_progress(strategies, settings) as progress:
         for result in known:
             if result.strategy in wanted:
                 progress.add(result)

@@ -39,14 +39,14 @@ def _metrics():
     yield Metric("log_loss", "classification", log_loss, is_loss=True, needs_probabilities=True)
 
 
-METRICS = {metric.name: metric for metric in _metrics()}
+CLI_METRICS = {metric.name: metric for metric in _metrics()}
 DEFAULT = {"regression": "rmse", "classification": "accuracy"}
 
 
 def find_metric(name, task_type):
     """The metric of a name (None: the default one), which must fit the task type."""
-    fitting = [metric.name for metric in METRICS.values() if metric.task_type == task_type]
+    fitting = [metric.name for metric in CLI_METRICS.values() if metric.task_type == task_type]
     name = DEFAULT[task_type] if name is None else name
     if name not in fitting:
         raise unknown_name(f"{task_type} metric", name, fitting)
-    return METRICS[name]
+    return CLI_METRICS[name]

@@ -5,13 +5,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from skmtl.cli.columns import as_numbers, clean_features, encode_labels, holds_text, tell_task_type
+from skmtl.cli.cells import read_ids, read_labels
+from skmtl.cli.columns import (
+    check_classes,
+    clean_features,
+    encode_labels,
+    holds_booleans,
+    is_mostly_numbers,
+    label_of,
+    read_numbers,
+    tell_task_type,
+)
 from skmtl.cli.errors import UsageError
 from skmtl.cli.tables import read_file, read_named
 
 
 @dataclass(frozen=True)
-class Problem:
+class TaskTable:
     """A multi-task problem, ready to be split.
 
     Attributes
@@ -58,6 +68,10 @@ class Problem:
             return (~np.isnan(self.y[rows])).sum(axis=0)
         return np.bincount(self.codes[rows], minlength=self.n_tasks)
 
+    def is_of_task(self, task):
+        """Mask of the rows with an observed target of a task."""
+        return ~np.isnan(self.y[:, task]) if self.codes is None else self.codes == task
+
     def fingerprint(self):
         """SHA-256 of all values and names, independent of versions of libraries."""
         digest = hashlib.sha256()
@@ -77,7 +91,7 @@ class Problem:
 
 
 def read_problem(options):
-    """Problem of the command line's options; its notes say what was decided or left out."""
+    """TaskTable of the command line's options; its notes say what was decided or left out."""
     if options.file is not None:
         table = read_file(options.file, options.target, options.task_column)
     else:
@@ -86,11 +100,16 @@ def read_problem(options):
 
 
 def make_problem(table, task_type=None, *, ordered=False):
-    """Problem of a table, whose rows without target or task are dropped."""
-    drop_incomplete(table)
+    """TaskTable of a table, whose rows without target or task are dropped."""
     task_type = choose_task_type(table, task_type)
-    read_target = read_classes if task_type == "classification" else read_numbers
-    y, class_names = read_target(table)
+    if table.ids is not None:
+        table.ids = read_ids(table.ids, table.notes)
+    drop_incomplete(table)
+    y, class_names = table.targets.to_numpy(), None
+    if task_type == "classification":
+        y, class_names = encode_labels(table.targets.iloc[:, 0])
+    elif table.ids is not None:
+        y = y[:, 0]
     check_varies(y, table)
     codes, task_names = None, [str(name) for name in table.targets.columns]
     if table.ids is not None:
@@ -101,7 +120,7 @@ def make_problem(table, task_type=None, *, ordered=False):
     ordered = ordered or table.ordered
     if ordered:
         table.notes.append("folds are blocks of neighbouring rows, as the rows are in order")
-    return Problem(
+    return TaskTable(
         name=table.name,
         task_type=task_type,
         X=X,
@@ -127,39 +146,43 @@ def drop_incomplete(table):
     if not keep.any():
         raise UsageError("no row has both a task and a target")
     if not keep.all():
-        table.notes.append(f"dropped {int((~keep).sum())} rows without target or task")
+        note = f"dropped {int((~keep).sum())} rows without target or task"
+        if table.ids is not None:
+            lost = set(table.ids.dropna()) - set(table.ids[keep])
+            names = [repr(label_of(name)) for name in table.ids.dropna().unique() if name in lost]
+            if lost:
+                note += f"; with them all of {len(names)} tasks: {', '.join(names[:8])}"
+                note += ", ..." if len(names) > 8 else ""
+        table.notes.append(note)
         table.take(keep.to_numpy())
 
 
 def choose_task_type(table, wanted):
-    """The task type that is wanted or given with the data, else told from the target."""
+    """The task type that is wanted or given with the data, else told from the target.
+
+    Makes numbers or classes of the targets, accordingly.
+    """
+    import pandas
+
     several = table.targets.shape[1] > 1
     if several and wanted == "classification":
         raise UsageError("several targets are for regression only: stack them, with a task column")
-    if several:
-        return "regression"
-    if wanted is not None or table.task_type is not None:
-        return wanted or table.task_type
-    column = table.targets.iloc[:, 0]
-    task_type, reason = tell_task_type(column)
+    column, told = table.targets.iloc[:, 0], wanted or table.task_type
+    task_type, reason = ("regression", None) if several else (told, None)
+    if task_type is None:
+        task_type, reason = tell_task_type(column)
     if reason is not None:
         table.notes.append(f"target {column.name!r}: {reason} (else: --task-type regression)")
+    if task_type == "regression":
+        columns = [read_numbers(values, table.notes) for _, values in table.targets.items()]
+    elif told is None and not holds_booleans(column) and is_mostly_numbers(column):
+        columns = [read_numbers(column, table.notes)]
+    else:
+        columns = [read_labels(column, table.notes)]
+    if task_type == "classification":
+        check_classes(columns[0])
+    table.targets = pandas.concat(columns, axis=1)
     return task_type
-
-
-def read_classes(table):
-    return encode_labels(table.targets.iloc[:, 0])
-
-
-def read_numbers(table):
-    """Targets as floats, 1-d where there are ids."""
-    for name in table.targets.columns:
-        column = table.targets[name].dropna()
-        if column.dtype.kind != "b" and holds_text(column):
-            value = column[as_numbers(column).isna()].iloc[0]
-            raise UsageError(f"target {name!r} holds {value!r}, which is no number: not regression")
-    y = np.column_stack([as_numbers(column) for _, column in table.targets.items()])
-    return (y if table.ids is None else y[:, 0]), None
 
 
 def check_varies(y, table):

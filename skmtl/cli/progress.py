@@ -9,10 +9,9 @@ from skmtl.cli.summary import summarise_one
 class Lines:
     """A plain line per finished strategy, and one per strategy that fails."""
 
-    def __init__(self, strategies, n_folds, metric):
+    def __init__(self, strategies, settings):
         self.strategies = {strategy.name: strategy for strategy in strategies}
-        self.n_folds = n_folds
-        self.metric = metric
+        self.settings = settings
         self.results = defaultdict(list)
         self.n_finished = 0
 
@@ -28,15 +27,15 @@ class Lines:
         results.append(result)
         if result.failed and sum(r.failed for r in results) == 1:
             self.say(f"{result.strategy} failed in fold {result.fold + 1}: {result.message}")
-        if len(results) == self.n_folds:
+        if len(results) == self.settings.n_folds:
             self.n_finished += 1
             self.strategy_finished(result.strategy)
 
     def strategy_finished(self, name):
-        summary = summarise_one(self.strategies[name], self.results[name], self.n_folds)
+        summary = summarise_one(self.strategies[name], self.results[name], self.settings.cv)
         if summary.message is None:
             self.say(
-                f"[{self.n_finished}/{len(self.strategies)}] {name}: {self.metric.name} "
+                f"[{self.n_finished}/{len(self.strategies)}] {name}: {self.settings.metric.name} "
                 f"{summary.mean:#.4g} ({summary.fit_seconds:.2f} s a fit)"
             )
 
@@ -47,8 +46,8 @@ class Lines:
 class Bar(Lines):
     """A progress bar over all fits."""
 
-    def __init__(self, strategies, n_folds, metric):
-        super().__init__(strategies, n_folds, metric)
+    def __init__(self, strategies, settings):
+        super().__init__(strategies, settings)
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
@@ -61,7 +60,7 @@ class Bar(Lines):
             console=Console(stderr=True, highlight=False, markup=False),
             transient=True,
         )
-        self.fits = self.bar.add_task("comparing", total=len(strategies) * n_folds)
+        self.fits = self.bar.add_task("comparing", total=len(strategies) * settings.n_folds)
 
     def __enter__(self):
         self.bar.start()
@@ -81,6 +80,6 @@ class Bar(Lines):
         self.bar.console.print(text)
 
 
-def make_progress(strategies, n_folds, metric):
+def make_progress(strategies, settings):
     kind = Bar if sys.stderr.isatty() else Lines
-    return kind(strategies, n_folds, metric)
+    return kind(strategies, settings)

@@ -2,8 +2,6 @@
 
 import csv
 import io
-import os
-import platform
 from importlib.metadata import version
 
 import numpy as np
@@ -11,8 +9,7 @@ import numpy as np
 from skmtl._version import __version__
 from skmtl.cli.store import write_json, write_text
 from skmtl.cli.wording import conclusion, signed
-
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "joblib", "pandas")
+from skmtl.environment import describe_environment
 
 
 def settings_of(problem, settings):
@@ -121,13 +118,7 @@ def results_json(problem, comparison, settings):
             "notes": problem.notes,
         },
         "settings": settings,
-        "versions": {name: version(name) for name in LIBRARIES} | {"skmtl": __version__},
-        "machine": {
-            "platform": platform.platform(),
-            "processor": platform.processor() or platform.machine(),
-            "cpus": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+        **describe_environment(("pandas",)),
         "strategies": [
             {**strategy_row(summary), "about": summary.strategy.about}
             for summary in comparison.summaries

@@ -63,7 +63,7 @@ def compare(problem, strategies, settings, *, n_jobs=1, known=(), on_result=None
 
     Parameters
     ----------
-    problem : Problem
+    problem : TaskTable
     strategies : list of Strategy
     settings : Settings
     n_jobs : int, default=1
@@ -125,7 +125,10 @@ def make_folds(problem, settings):
 
 
 def reduce_training(problem, train, size, random):
-    """The rows of a training fold that are used: a share or a number of those of each task."""
+    """The rows of a training fold that are used: a share or a number of those of each task.
+
+    A share leaves two rows of a task, if it has them: with one there is no variance.
+    """
     codes = np.zeros(len(train), dtype=int) if problem.codes is None else problem.codes[train]
     if size >= (np.bincount(codes).max() if isinstance(size, int) else 1.0):
         return train
@@ -136,6 +139,11 @@ def reduce_training(problem, train, size, random):
         stratify=problem.y[train] if problem.task_type == "classification" else None,
         random_state=random,
     )
+    for task in np.flatnonzero(problem.rows_of_tasks(used) < 2):
+        spare = np.setdiff1d(train[problem.is_of_task(task)[train]], used)
+        missing = 2 - problem.rows_of_tasks(used)[task]
+        more = random.choice(spare, min(missing, len(spare)), replace=False)
+        used = np.concatenate([used, more])
     return np.sort(used)
 
 

@@ -156,12 +156,19 @@ def compare_with(base, table, metric, *, cv, n_compared):
     by_fold = by_fold[~np.isnan(by_fold)]
     mean_base = float(np.mean(mean_of_defined(base, axis=1)[~np.isnan(base).all(axis=1)]))
     return {
-        "gain": interval(by_fold * unit_factor(metric, mean_base), cv, n_compared),
+        "gain": cap(interval(by_fold * unit_factor(metric, mean_base), cv, n_compared), metric),
         "helped": int(np.sum(per_task > rounding)),
         "hurt": int(np.sum(per_task < -rounding)),
         "task_gains": per_task * in_units,
         "task_gain_errors": np.array(errors) * in_units,
     }
+
+
+def cap(gain, metric):
+    """The gain with an interval up to 100 % of a loss: no loss is lower than zero."""
+    if not metric.is_loss or np.isinf(gain.high):
+        return gain
+    return replace(gain, high=min(gain.high, 100.0))
 
 
 def unit_factor(metric, base):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from skmtl.cli.cells import MISSING, read_booleans, read_decimal_commas
 from skmtl.cli.errors import UsageError, one_line, unknown_name
 from skmtl.cli.named import load_named
 
@@ -37,8 +38,8 @@ class Table:
 
 def read_file(path, target, task_column):
     """Table of a file; target may name several columns, separated by commas."""
-    frame = read_frame(Path(path))
-    frame.columns = [str(name).strip() for name in frame.columns]
+    texts = {task_column, target, *(part.strip() for part in target.split(","))}
+    frame, separator = read_frame(Path(path), texts)
     names = [target] if target in frame.columns else [part.strip() for part in target.split(",")]
     for name in names if task_column is None else [task_column, *names]:
         if name not in frame.columns:
@@ -54,22 +55,48 @@ def read_file(path, target, task_column):
         )
     if task_column is not None and len(names) > 1:
         raise UsageError("give one target with --task-column, or several targets without it")
+    notes = []
+    if separator is not None:
+        convert_texts(frame, separator, task_column, names, notes)
     return Table(
         name=Path(path).name,
         features=frame.drop(columns=[name for name in (task_column, *names) if name]),
         targets=frame[names],
         ids=None if task_column is None else frame[task_column],
+        notes=notes,
     )
 
 
-def read_frame(path):
-    """DataFrame of a CSV or parquet file."""
+def convert_texts(frame, separator, task_column, targets, notes):
+    """Read decimal commas, and booleans among the targets, which are texts until here."""
+    converted = []
+    for name in frame.columns:
+        if name != task_column:
+            column = read_decimal_commas(frame[name], separator)
+            if column is not None:
+                frame[name] = column
+                converted.append(name)
+    if converted:
+        more = ", ..." if len(converted) > 8 else ""
+        notes.append(f"read decimal commas in {', '.join(map(repr, converted[:8]))}{more}")
+    for name in targets:
+        frame[name] = read_booleans(frame[name])
+
+
+def read_frame(path, texts=()):
+    """DataFrame of a CSV or parquet file, and what separates the columns of the CSV (or None).
+
+    The columns named in ``texts`` stay as they are written in a CSV; only empty cells are NaN.
+    """
     if not path.exists():
         raise UsageError(f"no such file: {path}")
     if path.is_dir():
         raise UsageError(f"{path} is a folder, not a file")
     try:
-        frame = _read_parquet(path) if path.suffix in (".parquet", ".pq") else _read_csv(path)
+        if path.suffix.lower() in (".parquet", ".pq"):
+            frame, separator = _read_parquet(path), None
+        else:
+            frame, separator = _read_csv(path, texts)
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text file in UTF-8") from error
     except ImportError as error:
@@ -78,34 +105,77 @@ def read_frame(path):
         raise UsageError(f"cannot read {path}: {one_line(error)}") from error
     if not len(frame) or not len(frame.columns):
         raise UsageError(f"{path} has no rows")
-    repeated = frame.columns[frame.columns.duplicated()]
-    if len(repeated):
-        raise UsageError(f"{path} has two columns {repeated[0]!r}")
-    return frame
+    return frame, separator
+
+
+def name_columns(names, path):
+    """Names without blanks around them, which must differ."""
+    names = [str(name).strip("\ufeff \t\r\n") for name in names]
+    for position, name in enumerate(names):
+        if name and name in names[:position]:
+            raise UsageError(f"{path} has two columns {name!r}: rename one of them")
+    # As pandas calls them: the index that it writes into a CSV has no name.
+    return [name or f"Unnamed: {position}" for position, name in enumerate(names)]
 
 
 def _read_parquet(path):
     import pandas
 
     frame = pandas.read_parquet(path)
-    return frame.reset_index(drop=frame.index.names == [None])
+    frame = frame.reset_index(drop=frame.index.names == [None])
+    frame.columns = name_columns(frame.columns, path)
+    return frame
 
 
-def _read_csv(path):
+def _read_csv(path, texts):
+    """The frame by the separator that finds the most columns in the header, and that separator.
+
+    If the rows do not fit that one, the others that find more than one column are tried.
+    """
+    headers = {separator: _read_header(path, separator) for separator in SEPARATORS}
+    widest = sorted(SEPARATORS, key=lambda separator: -len(headers[separator]))
+    failure = None
+    for separator in widest:
+        if failure is not None and len(headers[separator]) < 2:
+            continue
+        names = headers[separator]
+        try:
+            return _read_rows(path, separator, name_columns(names, path), texts), separator
+        except UnicodeDecodeError:
+            raise
+        except ValueError as error:
+            failure = failure or error
+    raise failure
+
+
+def _read_header(path, separator):
+    """The names as the file has them: pandas would rename those that occur twice."""
     import pandas
 
-    def read(separator, n_rows=None):
-        options = {"na_values": ["?"], "low_memory": False, "index_col": False}
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pandas.errors.ParserWarning)
-            try:
-                return pandas.read_csv(path, sep=separator, nrows=n_rows, **options)
-            except pandas.errors.ParserWarning as error:
-                raise ValueError("rows have more fields than the header has names") from error
+    options = {"header": None, "nrows": 1, "dtype": str, "keep_default_na": False}
+    return pandas.read_csv(path, sep=separator, index_col=False, **options).iloc[0].tolist()
 
-    # The separator that finds the most columns in the header; a comma, if they all find one.
-    widths = {separator: len(read(separator, 0).columns) for separator in SEPARATORS}
-    return read(max(widths, key=widths.get))
+
+def _read_rows(path, separator, names, texts):
+    import pandas
+
+    texts = [name for name in names if name in texts]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pandas.errors.ParserWarning)
+        try:
+            return pandas.read_csv(
+                path,
+                sep=separator,
+                header=0,
+                names=names,
+                dtype=dict.fromkeys(texts, str),
+                keep_default_na=False,
+                na_values={name: [""] if name in texts else list(MISSING) for name in names},
+                low_memory=False,
+                index_col=False,
+            )
+        except pandas.errors.ParserWarning as error:
+            raise ValueError("rows have more fields than the header has names") from error
 
 
 def read_named(name):

@@ -42,6 +42,13 @@ class Part(NamedTuple):
     table: object
     rows: np.ndarray | None
     codes: np.ndarray
+    answers: dict  # of the model to the table, by method; one dict for parts that share both
+
+    def answer(self, method):
+        """What a method of the model says of the table; asked once."""
+        if method not in self.answers:
+            self.answers[method] = np.asarray(getattr(self.model, method)(self.table))
+        return self.answers[method]
 
 
 class ComposedEstimator(TaskPredictor):
@@ -53,9 +60,9 @@ class ComposedEstimator(TaskPredictor):
     def _read_table(self, X, tasks, *, reset):
         """The table without ids and the ids or None; what the columns hold is not looked at."""
         X, ids = self._split_ids(frames.as_columns(X), tasks, reset=reset)
-        with suppress(ValueError, TypeError):  # columns that are no numbers are the estimator's
-            X = frames.as_numbers(X)
         if not frames.is_frame(X):
+            with suppress(ValueError, TypeError):  # columns that are no numbers may stay
+                X = frames.as_numbers(X)
             options = {"accept_sparse": ("csr", "csc"), "ensure_all_finite": False}
             X = check_array(X, dtype=None, input_name="X", estimator=self, **options)
         elif not len(X):
@@ -94,13 +101,12 @@ class ComposedEstimator(TaskPredictor):
         return X, cells
 
     def _find_absent(self, X, cells):
-        """Mask (n_tasks, n_features) of columns without a value in a task, but not in all."""
+        """Mask (n_tasks, n_features) of columns without a value in a task, or None."""
         missing = frames.missing_entries(X)
         if missing is None:
             return None
         groups = group_rows(cells.codes, len(self.tasks_))
         absent = np.array([missing[cells.rows[group]].all(axis=0) for group in groups])
-        absent &= ~absent.all(axis=0)
         return absent if absent.any() else None
 
     def _check_weights_usable(self, estimator, weights):
@@ -156,8 +162,7 @@ class ComposedRegressor(RegressorMixin, ComposedEstimator):
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
         """
         parts, n_rows = self._read_parts(X, tasks)
-        answers = ((part.rows, np.asarray(part.model.predict(part.table))) for part in parts)
-        return self._gather(answers, n_rows)
+        return self._gather(((part.rows, part.answer("predict")) for part in parts), n_rows)
 
     @complete_docstring
     def score(self, X, y, sample_weight=None, *, tasks=None):
@@ -187,15 +192,19 @@ class ComposedClassifier(ClassifierMixin, ComposedEstimator):
             read_targets(y, self)
         names = frames.column_names(y)
         y = np.asarray(y)
+        missing = frames.is_missing(y)
         if y.ndim != 2 or (y.shape[1] == 1 and names is None):
             y = column_or_1d(y, warn=True)
             if y.dtype.kind == "f":
                 assert_all_finite(y, input_name="y", estimator_name=type(self).__name__)
+            if missing.any():
+                raise ValueError(f"y holds no label in row {np.argmax(missing)}: drop the row.")
             check_classification_targets(y)
             return y, np.zeros(len(y), dtype=bool), None
-        missing = y != y
-        if y.dtype.kind == "O":
-            missing = missing.astype(bool) | np.equal(y, None).astype(bool)
+        observed = frames.tighten(y[~missing])
+        if y.dtype.kind == "O" and observed.dtype.kind in "biuf":
+            y = np.zeros(y.shape, dtype=observed.dtype)
+            y[~missing] = observed
         check_classification_targets(y[~missing])
         return y, missing, None if names is None else np.asarray(names)
 
@@ -229,10 +238,10 @@ class ComposedClassifier(ClassifierMixin, ComposedEstimator):
         columns = np.searchsorted(self.classes_, part.model.classes_)
         allowed = self._own_labels[part.codes]
         if allowed[:, columns].all():
-            return np.asarray(part.model.predict(part.table))
+            return part.answer("predict")
         if hasattr(part.model, "predict_proba"):
             return self.classes_[np.argmax(self._probabilities(part), axis=1)]
-        predicted = np.searchsorted(self.classes_, part.model.predict(part.table))
+        predicted = np.searchsorted(self.classes_, part.answer("predict"))
         foreign = ~allowed[np.arange(len(predicted)), predicted]
         return self.classes_[np.where(foreign, self._frequent[part.codes], predicted)]
 
@@ -257,7 +266,7 @@ with 2-d y
         return self._gather(answers, n_rows)
 
     def _probabilities(self, part):
-        inner = part.model.predict_proba(part.table)
+        inner = part.answer("predict_proba")
         out = np.zeros((len(inner), len(self.classes_)))
         out[:, np.searchsorted(self.classes_, part.model.classes_)] = inner
         allowed = self._own_labels[part.codes]
@@ -284,25 +293,26 @@ with 2-d y
         if predicted.ndim == 1:
             return float(accuracy_score(np.ravel(y), predicted, sample_weight=sample_weight))
         y, missing, _ = self._read_y(y)
-        weights = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight)
-        weights = weights[:, None] * ~missing
-        hits = (weights * (y == predicted)).sum(axis=0)
+        weights = check_weights(sample_weight, y.shape, True)
+        weights = (weights if weights.ndim == 2 else weights[:, None]) * ~missing
+        right = np.zeros(y.shape, dtype=bool)
+        right[~missing] = y[~missing] == predicted[~missing]
+        hits = (weights * right).sum(axis=0)
         seen = weights.sum(axis=0) > 0
         return float(np.mean(hits[seen] / weights.sum(axis=0)[seen]))
 
 
 def absent_means(X, cells, absent):
-    """What stands for absent columns in a pooled model: their mean over the other tasks."""
+    """What stands for absent columns in a pooled model: their mean over the other tasks.
+
+    It is 0 for a column that no task has.
+    """
     if absent is None:
         return None
-    return frames.column_means(X, absent_entries(X, cells.rows, cells.codes, absent))
-
-
-def absent_entries(X, rows, codes, absent):
-    """Mask (n_rows, n_features) of the entries of X that are absent from a row's task."""
-    mask = np.zeros(X.shape, dtype=bool)
-    np.logical_or.at(mask, rows, absent[codes])
-    return mask
+    X = frames.take_rows(X, np.unique(cells.rows))
+    means = frames.column_means(X, frames.missing_entries(X))
+    means[absent.all(axis=0)] = 0.0
+    return means
 
 
 def fill_absent(X, codes, absent, means):

@@ -37,7 +37,7 @@ class PerTask(ComposedEstimator):
         Raises
         ------
         ValueError
-            If a task has no observed row with a positive weight.
+            If a task has no observed row with a positive weight, or no feature with a value.
         """
         X, cells = self._read_cells(X, y, tasks, sample_weight)
         self._check_weights_usable(self._make_inner(), cells.weights)
@@ -46,6 +46,10 @@ class PerTask(ComposedEstimator):
             raise ValueError(
                 f"task {describe_ids(self.tasks_[empty][:1])} has no observed row with a positive "
                 "sample_weight: drop the task, a model of its own has nothing to learn from."
+            )
+        if self.absent_features_ is not None and (bare := self.absent_features_.all(axis=1)).any():
+            raise ValueError(
+                f"task {describe_ids(self.tasks_[bare][:1])} has no feature with a value: drop it."
             )
         self._note_labels(cells)
         parts = [cells.take(group) for group in group_rows(cells.codes, len(self.tasks_))]
@@ -81,18 +85,18 @@ class PerTask(ComposedEstimator):
         table = np.arange(X.shape[0])
         if codes is None:
             for code, model in enumerate(self.estimators_):
-                yield Part(model, self._task_table(X, table, code), None, np.full(len(table), code))
+                one = self._task_table(X, table, code)
+                yield Part(model, one, None, np.full(len(table), code), {})
             return
         seen, local = encode(codes)
         for code, group in zip(seen.tolist(), group_rows(local, len(seen)), strict=True):
             rows = table[group]
             if code >= 0:
-                yield Part(
-                    self.estimators_[code], self._task_table(X, rows, code), rows, codes[rows]
-                )
+                one = self._task_table(X, rows, code)
+                yield Part(self.estimators_[code], one, rows, codes[rows], {})
             else:
                 shared = self._shared_table(X, rows, codes[rows])
-                yield Part(self.shared_estimator_, shared, rows, codes[rows])
+                yield Part(self.shared_estimator_, shared, rows, codes[rows], {})
 
 
 def fit_one(estimator, X, cells):

@@ -57,22 +57,31 @@ class Pooled(ComposedEstimator):
             X = fill_absent(X, codes, self.absent_features_, self._absent_means)
         if not self.task_intercepts:
             return X
-        indicators = (codes[:, None] == np.arange(len(self.tasks_))).astype(float)
         if sparse.issparse(X):
-            return sparse.hstack([X, sparse.csr_array(indicators)], format="csr")
+            return sparse.hstack([X, self._sparse_indicators(codes)], format="csr")
+        indicators = (codes[:, None] == np.arange(len(self.tasks_))).astype(float)
         if frames.is_frame(X):
             names = [f"task={task}" for task in self.tasks_.tolist()]
-            return frames.set_columns(X, dict(zip(names, indicators.T, strict=True)))
+            return frames.append_columns(X, names, indicators)
         return np.hstack([X, indicators])
+
+    def _sparse_indicators(self, codes):
+        known = codes >= 0  # a task that fit did not see has a row of zeros
+        ends = np.concatenate([[0], np.cumsum(known)])
+        entries = np.ones(known.sum()), codes[known], ends
+        return sparse.csr_array(entries, shape=(len(codes), len(self.tasks_)))
 
     def _parts(self, X, codes):
         rows = np.arange(X.shape[0])
         if codes is not None:
-            yield Part(self.estimator_, self._table(X, codes), rows, codes)
+            yield Part(self.estimator_, self._table(X, codes), rows, codes, {})
             return
+        same = not self.task_intercepts and self.absent_features_ is None
+        answers = {}
         for code in range(len(self.tasks_)):
             codes = np.full(len(rows), code)
-            yield Part(self.estimator_, self._table(X, codes), None, codes)
+            table = X if same else self._table(X, codes)
+            yield Part(self.estimator_, table, None, codes, answers if same else {})
 
 
 @complete_docstring

@@ -8,6 +8,7 @@ from sklearn.utils import check_consistent_length
 
 from skmtl import frames
 from skmtl.metrics.named import METRICS, mean
+from skmtl.task_data import check_weights
 from skmtl.tasks import check_task_ids, encode, group_rows
 
 AVERAGES = ("macro", "weighted", "worst")
@@ -19,7 +20,7 @@ def task_scores(y_true, y_pred, tasks=None, *, metrics=None, sample_weight=None,
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_tasks)
-        With a 2-d y every column is a task. NaN is "not observed" and left out.
+        With a 2-d y every column is a task. NaN (or None) is "not observed" and left out.
     y_pred : array-like of the shape of `y_true`
         Predictions; for a 1-d y also an array of shape (n_samples, n_classes), for callables.
     tasks : array-like of shape (n_samples,), optional
@@ -27,8 +28,9 @@ def task_scores(y_true, y_pred, tasks=None, *, metrics=None, sample_weight=None,
     metrics : str, callable, list of these, or dict of name to these, optional
         Names: "r2", "explained_variance", "rmse", "mse", "mae", "accuracy",
         "balanced_accuracy". Callables: ``metric(y_true, y_pred)``, with ``sample_weight=`` if
-        there is one. By default "r2", "rmse" and "mae" if one of `y_true` and `y_pred` holds
-        floats, else (labels) "accuracy" and "balanced_accuracy".
+        there is one. By default "accuracy" and "balanced_accuracy" for labels: strings,
+        booleans, or at most two different integers; for other numbers "r2", "rmse" and "mae".
+        More integers may be counts, so name the metrics if they are classes.
     sample_weight : array-like of shape (n_samples,) or the shape of `y_true`, optional
     as_frame : bool, default=False
         Return a `pandas.DataFrame`.
@@ -48,8 +50,7 @@ def task_scores(y_true, y_pred, tasks=None, *, metrics=None, sample_weight=None,
      'r2': array([nan, 0.5]), 'mae': array([0. , 0.5])}
     """
     labels, groups = split_by_task(y_true, y_pred, tasks, sample_weight)
-    floats = any(group[i].dtype.kind == "f" for group in groups for i in (0, 1))
-    default = ("r2", "rmse", "mae") if floats else ("accuracy", "balanced_accuracy")
+    default = ("accuracy", "balanced_accuracy") if _are_labels(groups) else ("r2", "rmse", "mae")
     table = {"task": labels, "n_samples": np.array([len(group[0]) for group in groups])}
     for name, metric in name_metrics(default if metrics is None else metrics).items():
         table[name] = np.array([score_task(metric, *group) for group in groups], dtype=float)
@@ -58,6 +59,15 @@ def task_scores(y_true, y_pred, tasks=None, *, metrics=None, sample_weight=None,
     import pandas
 
     return pandas.DataFrame(table)
+
+
+def _are_labels(groups):
+    """Whether targets and predictions are labels: strings, booleans, or two integers."""
+    values = [values for group in groups for values in group[:2] if values.size]
+    kinds = {part.dtype.kind for part in values}
+    if not values or "f" in kinds:
+        return False
+    return not kinds <= {"i", "u"} or len(np.unique(np.concatenate(values, axis=None))) <= 2
 
 
 def average_scores(scores, sizes=None, *, average="macro", greater_is_better=True):
@@ -88,6 +98,11 @@ def average_scores(scores, sizes=None, *, average="macro", greater_is_better=Tru
     if average == "weighted" and sizes is None:
         raise ValueError("average='weighted' needs the sizes of the tasks: pass sizes=.")
     scores = np.asarray(scores, dtype=float)
+    if sizes is not None and np.shape(sizes) != scores.shape:
+        raise ValueError(
+            f"sizes has shape {np.shape(sizes)}, but scores has {scores.shape}: give one size per "
+            "task."
+        )
     defined = ~np.isnan(scores)
     kept = scores[defined]
     if average == "worst" and len(kept):
@@ -128,9 +143,8 @@ def name_of(metric):
 def split_by_task(y_true, y_pred, tasks, sample_weight):
     """Labels, and for every task its observed targets, predictions and weights (or None)."""
     names = frames.column_names(y_true)
-    y_true, y_pred = _values(y_true), _values(y_pred)
-    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    check_consistent_length(y_true, y_pred, tasks, weights)
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    check_consistent_length(y_true, y_pred, tasks)
     if y_true.ndim == 2 and (tasks is not None or y_true.shape[1] == 1):
         if y_true.shape[1] > 1:
             raise ValueError(
@@ -138,6 +152,9 @@ def split_by_task(y_true, y_pred, tasks, sample_weight):
                 "given too: give a 1-d y with ids, or a 2-d y without."
             )
         y_true = y_true.ravel()
+    weights = None
+    if sample_weight is not None:
+        weights = check_weights(sample_weight, y_true.shape, y_true.ndim == 2)
     if y_true.ndim == 2:
         if y_pred.shape != y_true.shape:
             raise ValueError(f"y_true has shape {y_true.shape}, but y_pred has {y_pred.shape}.")
@@ -153,23 +170,27 @@ def split_by_task(y_true, y_pred, tasks, sample_weight):
     return labels, [_observed(label, *part) for label, part in zip(labels, parts, strict=True)]
 
 
-def _values(y):
-    y = np.asarray(y)
-    return np.array(y.tolist()) if y.dtype == object else y
-
-
 def _column(weights, j):
     return weights if weights is None or weights.ndim == 1 else weights[:, j]
 
 
 def _observed(label, y_true, y_pred, weights):
-    seen = ~np.isnan(y_true) if y_true.dtype.kind == "f" else slice(None)
-    y_true, y_pred = y_true[seen], y_pred[seen]
-    for name, values in (("y_true", y_true), ("y_pred", y_pred)):
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            value = values[~np.isfinite(values)][0]
-            raise ValueError(f"{name} of task {label.item()!r} holds {value}: no score is defined.")
-    return y_true, y_pred, None if weights is None else weights[seen]
+    # Looked for before any conversion, which would turn a missing label into the label "nan".
+    seen = ~frames.is_missing(y_true)
+    weights = None if weights is None else weights[seen]
+    return _finite("y_true", label, y_true[seen]), _finite("y_pred", label, y_pred[seen]), weights
+
+
+def _finite(name, label, values):
+    """Values in a dtype of their own; a missing or an infinite one is an error."""
+    wrong = frames.is_missing(values)
+    if not wrong.any():
+        values = frames.tighten(values)
+        wrong = np.isinf(values) if values.dtype.kind == "f" else wrong
+    if wrong.any():
+        value = values[wrong][0]
+        raise ValueError(f"{name} of task {label.item()!r} holds {value}: no score is defined.")
+    return values
 
 
 def score_task(metric, y_true, y_pred, weights, **kwargs):

@@ -12,7 +12,7 @@ from skmtl.metrics.by_task import (
     split_by_task,
 )
 from skmtl.metrics.named import METRICS
-from skmtl.tasks import split_task_column
+from skmtl.tasks import read_task_column
 
 
 def make_task_scorer(
@@ -108,7 +108,7 @@ class TaskScorer:
 
     def _find_tasks(self, X, y, groups):
         if self.task_column is not None:
-            return split_task_column(X, self.task_column)[1]
+            return read_task_column(X, self.task_column)
         if groups is None and np.ndim(y) != 2:
             raise ValueError(
                 "the task scorer found no task ids: make_task_scorer(task_column=...) reads them "

@@ -8,14 +8,14 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.multiclass import type_of_target
 
 from skmtl.model_selection.dealing import codes_by_appearance, deal
-from skmtl.tasks import check_task_ids, encode, split_task_column
+from skmtl.tasks import check_task_ids, encode, read_task_column
 
 
 def find_ids(X, task_column, ids, name="groups"):
     """Task ids given as such, else from a column of X; None if there are neither."""
     if ids is not None:
         return check_task_ids(ids, f"`{name}`")
-    return None if task_column is None else split_task_column(X, task_column)[1]
+    return None if task_column is None else read_task_column(X, task_column)
 
 
 class TaskSplitter(BaseCrossValidator):
@@ -38,7 +38,8 @@ class TaskKFold(TaskSplitter):
     task_column : int or str, optional
         Position or name of the column of X that holds the task ids. ``groups``, if passed to
         ``split``, are used instead. With neither, all rows are of one task and the folds are
-        those of `KFold` (for a 2-d y, where all tasks share the rows).
+        those of `KFold`: right for a 2-d y, where all tasks share the rows, but wrong for an
+        estimator with a ``task_column`` of its own, which the splitter does not see.
     shuffle : bool, default=False
         Deal rows at random, not in contiguous blocks of each task.
     stratify : bool, default=False

@@ -68,10 +68,12 @@ class KeepTasks(ColumnTransformer):
         """Ids and transformed features."""
         return self._refuse_sparse_strings(super().transform, X, **params)
 
-    def _refuse_sparse_strings(self, method, *args, **params):
+    def _refuse_sparse_strings(self, method, X, *args, **params):
         failure = output = None
+        if sparse.issparse(X):
+            X = frames.as_columns(X)  # csr for formats without columns, such as coo
         try:
-            output = method(*args, **params)
+            output = method(X, *args, **params)
         except (TypeError, ValueError) as error:
             failure = error
         # Looked at after a success too: "01" and "1" would both have become 1.0.

@@ -5,13 +5,13 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from skmtl.cli.metrics import METRICS, log_loss
+from skmtl.cli.metrics import CLI_METRICS, log_loss
 from skmtl.cli.runs import FoldResult
 from skmtl.cli.strategies import Strategy
 from skmtl.cli.summary import summarise
 from skmtl.cli.wording import conclusion
 
-RMSE, R2, ACCURACY = METRICS["rmse"], METRICS["r2"], METRICS["accuracy"]
+RMSE, R2, ACCURACY = CLI_METRICS["rmse"], CLI_METRICS["r2"], CLI_METRICS["accuracy"]
 
 
 def strategy(name, shares=True):
@@ -58,6 +58,15 @@ def test_repeats_do_not_shrink_the_interval_to_nothing():
     by_fold = 10 * gains.mean(axis=1)
     reach = stats.t.ppf(0.975, 499) * np.std(by_fold, ddof=1) * np.sqrt(1 / 500 + 1 / 4)
     assert_allclose(gain.high - gain.estimate, reach)
+
+
+def test_no_loss_is_lower_than_zero():
+    base = np.full((3, 2), 10.0)
+    other = base - np.array([[9.9, 9.9], [9.0, 9.0], [5.0, 5.0]])
+    comparison = compare(per_task=base, pooled=other)
+    assert comparison.summaries[1].gain.high == 100.0
+    assert "to 100.0 % lower" in conclusion(comparison)
+    assert compare(R2, per_task=base, pooled=base + 200).summaries[1].gain.high == 200.0
 
 
 def test_undefined_scores_are_left_out():
