@@ -107,7 +107,7 @@ def test_iterative_ridge_on_badly_scaled_sparse_features(monkeypatch):
     monkeypatch.setattr(closed_form, "LARGEST_DENSE", 10)
     rng = np.random.RandomState(0)
     X = sparse.random(80, 40, density=0.3, random_state=0, format="csr")
-    X = sparse.csr_array(X @ sparse.diags_array(10.0 ** rng.uniform(-4, 4, size=40)))
+    X = sparse.csr_array(X.multiply(10.0 ** rng.uniform(-4, 4, size=40)))
     y = X @ rng.normal(size=40) + rng.normal(size=80)
     ours, dense = MultiTaskRidge(0.5).fit(X, y), Ridge(0.5).fit(X.toarray(), y)
     assert_allclose(ours.predict(X), dense.predict(X.toarray()), rtol=1e-6, atol=1e-6)
