@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import ClassifierMixin, RegressorMixin
+from sklearn.base import ClassifierMixin, RegressorMixin, clone
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import accuracy_score
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
 from sklearn.utils.metaestimators import available_if
@@ -145,6 +147,15 @@ class ComposedEstimator(TaskPredictor):
 class ComposedRegressor(RegressorMixin, ComposedEstimator):
     """Predictions and score of regressors."""
 
+    def _make_inner(self):
+        return Ridge() if self.estimator is None else clone(self.estimator)
+
+    def _inner_for(self, y):
+        return self._make_inner()
+
+    def _note_labels(self, cells):
+        """Nothing to note."""
+
     def _read_y(self, y):
         y, names = read_targets(y, self)
         return y, np.isnan(y), names
@@ -185,6 +196,15 @@ def _estimator_has_proba(self):
 
 class ComposedClassifier(ClassifierMixin, ComposedEstimator):
     """Predictions and score of classifiers; a task predicts only labels that it had in fit."""
+
+    def _make_inner(self):
+        return LogisticRegression() if self.estimator is None else clone(self.estimator)
+
+    def _inner_for(self, y):
+        """The estimator, or a constant for a single label."""
+        if (y == y[0]).all():
+            return DummyClassifier(strategy="most_frequent")
+        return self._make_inner()
 
     def _read_y(self, y):
         """Labels, the mask of missing ones (None or NaN in a 2-d y), names of the columns."""
@@ -325,3 +345,10 @@ def fill_absent(X, codes, absent, means):
         return X
     known = np.vstack([absent, absent.any(axis=0)])
     return frames.fill_entries(X, missing & known[codes], means)
+
+
+def fit_one(estimator, X, cells):
+    """A fitted estimator; weights are passed only if there are any."""
+    if cells.weights is None:
+        return estimator.fit(X, cells.y)
+    return estimator.fit(X, cells.y, sample_weight=cells.weights)

@@ -1,9 +1,6 @@
 """One model per task: no sharing."""
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl import frames
@@ -14,6 +11,7 @@ from skmtl.compose.base import (
     Part,
     absent_means,
     fill_absent,
+    fit_one,
 )
 from skmtl.documentation import complete_docstring
 from skmtl.tasks import describe_ids, encode, group_rows
@@ -64,9 +62,6 @@ class PerTask(ComposedEstimator):
             self.shared_estimator_ = fit_one(self._inner_for(cells.y), table, cells)
         return self
 
-    def _note_labels(self, cells):
-        """Nothing to note for regressors."""
-
     def _task_table(self, X, rows, code):
         """Rows of a task, without the columns that it does not have."""
         if len(rows) != X.shape[0] or (np.diff(rows) != 1).any():
@@ -97,13 +92,6 @@ class PerTask(ComposedEstimator):
             else:
                 shared = self._shared_table(X, rows, codes[rows])
                 yield Part(self.shared_estimator_, shared, rows, codes[rows], {})
-
-
-def fit_one(estimator, X, cells):
-    """A fitted estimator; weights are passed only if there are any."""
-    if cells.weights is None:
-        return estimator.fit(X, cells.y)
-    return estimator.fit(X, cells.y, sample_weight=cells.weights)
 
 
 @complete_docstring
@@ -141,12 +129,6 @@ class PerTaskRegressor(ComposedRegressor, PerTask):
         self.task_column = task_column
         self.unknown_task = unknown_task
         self.n_jobs = n_jobs
-
-    def _make_inner(self):
-        return Ridge() if self.estimator is None else clone(self.estimator)
-
-    def _inner_for(self, y):
-        return self._make_inner()
 
 
 @complete_docstring
@@ -187,11 +169,3 @@ class PerTaskClassifier(ComposedClassifier, PerTask):
         self.task_column = task_column
         self.unknown_task = unknown_task
         self.n_jobs = n_jobs
-
-    def _make_inner(self):
-        return LogisticRegression() if self.estimator is None else clone(self.estimator)
-
-    def _inner_for(self, y):
-        if (y == y[0]).all():
-            return DummyClassifier(strategy="most_frequent")
-        return self._make_inner()

@@ -2,9 +2,6 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import clone
-from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
 
 from skmtl import frames
 from skmtl.compose.base import (
@@ -14,8 +11,8 @@ from skmtl.compose.base import (
     Part,
     absent_means,
     fill_absent,
+    fit_one,
 )
-from skmtl.compose.per_task import fit_one
 from skmtl.documentation import complete_docstring
 from skmtl.task_data import resolve_task_weight
 
@@ -47,9 +44,6 @@ class Pooled(ComposedEstimator):
         table = self._table(frames.take_rows(X, cells.rows), cells.codes)
         self.estimator_ = fit_one(self._inner_for(cells.y), table, cells)
         return self
-
-    def _note_labels(self, cells):
-        """Nothing to note for regressors."""
 
     def _table(self, X, codes):
         """Rows as the pooled model sees them: absent columns filled, indicators of the task."""
@@ -127,12 +121,6 @@ class PooledRegressor(ComposedRegressor, Pooled):
         self.unknown_task = unknown_task
         self.task_weight = task_weight
 
-    def _make_inner(self):
-        return Ridge() if self.estimator is None else clone(self.estimator)
-
-    def _inner_for(self, y):
-        return self._make_inner()
-
 
 @complete_docstring
 class PooledClassifier(ComposedClassifier, Pooled):
@@ -179,11 +167,3 @@ class PooledClassifier(ComposedClassifier, Pooled):
         self.task_column = task_column
         self.unknown_task = unknown_task
         self.task_weight = task_weight
-
-    def _make_inner(self):
-        return LogisticRegression() if self.estimator is None else clone(self.estimator)
-
-    def _inner_for(self, y):
-        if (y == y[0]).all():
-            return DummyClassifier(strategy="most_frequent")
-        return self._make_inner()
