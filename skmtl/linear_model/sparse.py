@@ -205,6 +205,11 @@ class MultiTaskElasticNet(PenalizedRegressor):
         check_number(self.l1_ratio, "l1_ratio")
         if self.l1_ratio > 1:
             raise ValueError(f"l1_ratio={self.l1_ratio!r} must be between 0 and 1.")
+        if self.positive and self.alpha * self.l1_ratio == 0:
+            raise ValueError(
+                f"positive=True needs alpha > 0 and l1_ratio > 0, but they are {self.alpha!r} and "
+                f"{self.l1_ratio!r}."
+            )
 
 
 @complete_docstring
@@ -281,3 +286,5 @@ class MultiTaskLasso(PenalizedRegressor):
     def _check_parameters(self):
         super()._check_parameters()
         check_number(self.alpha, "alpha")
+        if self.positive and self.alpha == 0:
+            raise ValueError("positive=True needs alpha > 0, but alpha is 0.")

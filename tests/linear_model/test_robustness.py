@@ -12,6 +12,7 @@ import skmtl.solvers.closed_form as closed_form
 from skmtl import (
     MeanRegularizedRidge,
     MeanRegularizedRidgeCV,
+    MultiTaskElasticNet,
     MultiTaskLasso,
     MultiTaskRidge,
     MultiTaskRidgeCV,
@@ -121,3 +122,11 @@ def test_iterative_ridge_that_does_not_converge_is_an_error(monkeypatch):
     X = sparse.random(80, 40, density=0.3, random_state=0, format="csr")
     with pytest.raises(ValueError, match=r"did not converge in 10000 iterations"):
         MultiTaskRidge(0.5).fit(X, np.arange(80.0))
+
+
+def test_positive_needs_a_penalty(problem):
+    X, y, _ = problem
+    with pytest.raises(ValueError, match="positive=True needs alpha > 0, but alpha is 0"):
+        MultiTaskLasso(0.0, positive=True).fit(X, y)
+    with pytest.raises(ValueError, match=r"needs alpha > 0 and l1_ratio > 0, but they are 1.0 and"):
+        MultiTaskElasticNet(1.0, l1_ratio=0.0, positive=True).fit(X, y)
