@@ -3,9 +3,7 @@
 import sys
 
 from skmtl.cli.arguments import make_parser, parse
-from skmtl.cli.errors import UsageError, one_line
-
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+from skmtl.cli.errors import EXIT_INTERRUPTED, EXIT_USAGE, UsageError, one_line
 
 
 def main(argv=None):

@@ -4,7 +4,7 @@ import shlex
 import sys
 from importlib import import_module
 
-from skmtl.cli.errors import UsageError
+from skmtl.cli.errors import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, UsageError
 
 NEEDED = ("pandas", "matplotlib", "rich")
 
@@ -13,7 +13,7 @@ def run_compare(options, argv):
     """Do what the options say; 0, or 1 if a strategy failed, or 130 if interrupted."""
     if options.list_data or options.list_strategies:
         print_lists(options)
-        return 0
+        return EXIT_DONE
     check_installed()
     from skmtl.cli.metrics import find_metric
     from skmtl.cli.problem import read_problem
@@ -37,7 +37,7 @@ def run_compare(options, argv):
         results = compute(problem, strategies, settings, options.n_jobs, store, known)
     except KeyboardInterrupt:
         print(interrupted(store, argv), file=sys.stderr)
-        return 130
+        return EXIT_INTERRUPTED
     return report(problem, strategies, settings, results, store)
 
 
@@ -114,4 +114,4 @@ def report(problem, strategies, settings, results, store):
         )
         files = "results.json, results.csv, per_task.csv" + (", gains.png" if drawn else "")
         print(f"wrote {files} to {store.folder}", file=sys.stderr)
-    return 1 if comparison.failed else 0
+    return EXIT_FAILED if comparison.failed else EXIT_DONE

@@ -1,4 +1,6 @@
-"""The one exception that the command line turns into one line and exit code 2."""
+"""Exit codes, and the one exception that the command line turns into one line."""
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 class UsageError(Exception):
