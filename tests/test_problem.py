@@ -8,7 +8,8 @@ from scipy import sparse
 
 from skmtl.losses import SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
-from skmtl.problem import Gram, MaskedRows, Problem, Rows
+from skmtl.problem import Problem
+from skmtl.quadratic import Gram, MaskedRows, Rows
 from skmtl.solvers import solve
 from skmtl.task_data import make_task_data
 
@@ -205,3 +206,13 @@ def test_masked_rows_are_the_same_quadratic(container, fit_intercept):
     assert_allclose(rows.energy, gram.energy)
     for ours, theirs in zip(rows.complete(W), problem.complete(W), strict=True):
         assert_allclose(ours, theirs, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [None, FACTOR])
+def test_another_penalty_on_the_same_data(factor):
+    data = read(make_case("column"))
+    fresh = Problem(data, L21(0.05, factor=factor), SquaredLoss())
+    other = Problem(data, L21(0.3), SquaredLoss()).with_penalty(fresh.full_penalty)
+    assert_allclose(other.quadratic.cross, fresh.quadratic.cross)
+    W = np.ones(fresh.shape)
+    assert other.gap(W, other.quadratic.product(W)) == fresh.gap(W, fresh.quadratic.product(W))

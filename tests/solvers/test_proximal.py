@@ -3,7 +3,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from skmtl.penalties import L1, L21
-from skmtl.problem import Gram
+from skmtl.quadratic import Gram
 from skmtl.solvers.proximal import ProximalSteps
 
 
