@@ -43,8 +43,11 @@ class Design:
             self._init_dense(X, root, free)
 
     def _init_dense(self, X, root, free):
-        X = np.subtract(X, self.x_mean, dtype=np.float64)
-        if (root != 1).any():
+        weighted = (root != 1).any()
+        if self.fit_intercept or weighted or free.any():  # otherwise X itself will do
+            X = np.subtract(X, self.x_mean, dtype=np.float64)
+        X = np.asarray(X, dtype=np.float64)
+        if weighted:
             X *= root[:, None]
         self.X, self.Q, self.B = X[:, self.kept] if free.any() else X, None, None
         if free.any():

@@ -67,6 +67,45 @@ ESTIMATOR_TEXTS = {
     warm_start : bool, default=False
         Start at the coefficients of the previous fit.
     """,
+    "path_parameters": """
+    eps : float, default=1e-3
+        Smallest over largest alpha of an automatic grid.
+    alphas : int or array-like, default=100
+        How many alphas (from the smallest at which all coefficients are zero, down in equal
+        ratios), or which.
+    cv : int, splitter or iterable of (train, test), default=None
+        None is `TaskKFold(5)`, an int the number of its folds: every task is in every training
+        fold.
+    criterion : {"cv", "bic", "ebic"}, default="cv"
+        The held-out error, or on all rows n log(mean squared error) + log(n) df with n observed
+        targets and df exact degrees of freedom; "ebic" adds 2 log of the number of supports of
+        that size. Only fits with df up to n / 2 are candidates.
+    selection : {"best", "one_standard_error"}, default="best"
+        "one_standard_error": the largest alpha whose mean error is within one standard error
+        (over the folds) of the best.
+    positive : bool, default=False
+        Restrict all coefficients to be >= 0.
+    penalty_factor : array-like of shape (n_features,), optional
+        Multiplies the penalty of each feature; 0 leaves a feature without penalty.
+    """,
+    "path_solver_parameters": """
+    fit_intercept : bool, default=True
+    tol : float, default=1e-6
+        Duality gap to reach in every fit, relative to the objective of zero coefficients.
+    max_iter : int, default=1000
+        Rounds of proximal and Newton steps of every fit.
+    n_jobs : int, optional
+        Folds in parallel (as threads); results do not depend on it.
+    """,
+    "solver": """
+    solver : {"auto", "newton", "coordinate-descent", "proximal"}, default="auto"
+        "auto" chooses by the costs for the shape of the data. A method that does not fit the
+        penalty or the layout gives way to Newton steps.
+    """,
+    "solver_used": """
+    solver_ : str
+        The methods that were used.
+    """,
     "certificate": """
     dual_gap_ : float
         The objective is above the optimum by at most this share of the objective of zero

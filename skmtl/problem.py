@@ -7,9 +7,14 @@ kept as Gram matrices where these are small, and as the rows of X where they are
 from copy import copy
 
 import numpy as np
+from scipy import sparse
 
 from skmtl.design import Design
 from skmtl.quadratic import GRAM_ENTRIES, Gram, MaskedRows, Rows
+from skmtl.statistics import CentredSums, TaskSums
+
+FEW_FEATURES = 250
+ROWS_PER_TASK = 30  # with fewer, second-order methods are the fastest
 
 
 class Problem:
@@ -17,7 +22,8 @@ class Problem:
 
     Parameters
     ----------
-    data : TaskData
+    data : TaskData or TaskSums
+        From sums, no feature may be free: projecting it out needs the rows.
     penalty : Penalty
     loss : SquaredLoss
     fit_intercept : bool
@@ -62,9 +68,17 @@ class Problem:
 
     def _read(self, data, free):
         fit_intercept, n_bar = self.fit_intercept, self.n_bar
+        if isinstance(data, TaskSums):
+            if free.any():
+                raise ValueError("features without a penalty need the rows, but there are sums.")
+            centred = CentredSums(data, fit_intercept)
+            self.quadratic, self._designs = centred.quadratic(n_bar, data.tasks), [centred]
+            return
         n_blocks = sum(1 for _ in data.groups())
         largest = max(GRAM_ENTRIES, data.X.shape[0] * data.n_features)
         small = n_blocks * self.shape[0] ** 2 <= largest
+        if n_blocks == 1 and not sparse.issparse(data.X):
+            small = small and _gram_pays(data.X.shape[0], *self.shape)
         if data.shared_rows and n_blocks > 1 and not small and not free.any():
             self.quadratic = MaskedRows(data, n_bar, fit_intercept)
             self._designs = [self.quadratic]
@@ -163,6 +177,12 @@ class Problem:
             tasks = design.tasks
             coef[:, tasks], intercept[tasks] = design.complete(W[:, tasks])
         return coef, intercept
+
+
+def _gram_pays(n_rows, n_features, n_tasks):
+    """Whether one Gram matrix for all tasks is worth its price, or the rows are kept."""
+    few = n_features <= max(n_rows, FEW_FEATURES)
+    return few and (n_features <= 2 * FEW_FEATURES or n_features < ROWS_PER_TASK * n_tasks)
 
 
 def _gauge_free(penalty, n_features):

@@ -80,9 +80,15 @@ class Rows:
 
     def product(self, W):
         out = np.empty_like(W)
+        used = np.flatnonzero(W.any(axis=1))
+        if not len(used):
+            return np.zeros_like(W)
+        few = 2 * len(used) < len(W)
         for design in self.designs:
-            out[:, design.tasks] = design.rmatmul(design.matmul(W[:, design.tasks]))
-        return out / self.n_bar
+            part, taken = (design.take_columns(used), W[used]) if few else (design, W)
+            out[:, design.tasks] = design.rmatmul(part.matmul(taken[:, design.tasks]))
+        out /= self.n_bar
+        return out
 
     @property
     def n_tasks(self):

@@ -7,7 +7,7 @@ from skmtl.documentation import complete_docstring
 from skmtl.losses import SquaredLoss
 from skmtl.penalties import L21, Penalty, SquaredL2
 from skmtl.problem import Problem
-from skmtl.solvers import solve
+from skmtl.solvers import SOLVERS, solve
 from skmtl.threads import suited_threads
 
 
@@ -39,9 +39,12 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
                 data, self._make_penalty(), SquaredLoss(), fit_intercept=self.fit_intercept
             )
             start = problem.kept_start(self._previous_coef())
-            solution = solve(problem, tol=self.tol, max_iter=self.max_iter, start=start)
+            solution = solve(
+                problem, tol=self.tol, max_iter=self.max_iter, start=start, solver=self.solver
+            )
         warn_unless_converged(solution, tol=self.tol, max_iter=self.max_iter)
         self.dual_gap_, self.n_iter_ = float(solution.gap), solution.n_iter
+        self.solver_ = solution.solver
         return self._store(data, *problem.complete(solution.coef))
 
     def _previous_coef(self):
@@ -52,6 +55,8 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
     def _check_parameters(self):
         check_number(self.tol, "tol")
         check_number(self.max_iter, "max_iter", low=1, integer=True)
+        if self.solver not in SOLVERS:
+            raise ValueError(f"solver={self.solver!r} is unknown: use one of {', '.join(SOLVERS)}.")
 
 
 @complete_docstring
@@ -73,10 +78,12 @@ class MultiTaskRegressor(PenalizedRegressor):
     {task_parameters}
     {task_weight}
     {solver_parameters}
+    {solver}
 
     Attributes
     ----------
     {certificate}
+    {solver_used}
     {linear_attributes}
     {mean_model}
 
@@ -101,6 +108,7 @@ class MultiTaskRegressor(PenalizedRegressor):
         tol=1e-6,
         max_iter=1000,
         warm_start=False,
+        solver="auto",
     ):
         self.penalty = penalty
         self.task_column = task_column
@@ -110,6 +118,7 @@ class MultiTaskRegressor(PenalizedRegressor):
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.solver = solver
 
     def _make_penalty(self):
         return L21(0.1) if self.penalty is None else self.penalty
@@ -145,10 +154,12 @@ class MultiTaskElasticNet(PenalizedRegressor):
     {task_parameters}
     {task_weight}
     {solver_parameters}
+    {solver}
 
     Attributes
     ----------
     {certificate}
+    {solver_used}
     {linear_attributes}
     {mean_model}
 
@@ -181,6 +192,7 @@ class MultiTaskElasticNet(PenalizedRegressor):
         tol=1e-6,
         max_iter=1000,
         warm_start=False,
+        solver="auto",
     ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
@@ -193,6 +205,7 @@ class MultiTaskElasticNet(PenalizedRegressor):
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.solver = solver
 
     def _make_penalty(self):
         options = {"factor": self.penalty_factor}
@@ -234,10 +247,12 @@ class MultiTaskLasso(PenalizedRegressor):
     {task_parameters}
     {task_weight}
     {solver_parameters}
+    {solver}
 
     Attributes
     ----------
     {certificate}
+    {solver_used}
     {linear_attributes}
     {mean_model}
 
@@ -268,6 +283,7 @@ class MultiTaskLasso(PenalizedRegressor):
         tol=1e-6,
         max_iter=1000,
         warm_start=False,
+        solver="auto",
     ):
         self.alpha = alpha
         self.positive = positive
@@ -279,6 +295,7 @@ class MultiTaskLasso(PenalizedRegressor):
         self.tol = tol
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.solver = solver
 
     def _make_penalty(self):
         return L21(self.alpha, factor=self.penalty_factor, positive=self.positive)

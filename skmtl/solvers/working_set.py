@@ -1,6 +1,7 @@
-"""The outer loop: working sets of features around proximal and Newton steps.
+"""The outer loop, which owns the duality gap of the whole problem, and chooses the method.
 
-The duality gap is that of the whole problem, whatever the working set.
+The l2,1 norm over shared rows has a Newton method of its own (`shared_rows`); everything else, and
+what that leaves unfinished, is met by proximal and Newton steps on working sets of features.
 """
 
 from typing import NamedTuple
@@ -9,30 +10,32 @@ import numpy as np
 
 from skmtl.solvers.newton import NewtonSteps
 from skmtl.solvers.proximal import ProximalSteps
+from skmtl.solvers.shared_rows import SharedRows, is_suited
 
+SOLVERS = ("auto", "newton", "coordinate-descent", "proximal")
 PROXIMAL_STEPS = 10
 NEWTON_STEPS = 5
 SMALLEST_SET = 50
+PATIENCE = 3  # rounds without progress before another method takes over
 ROUNDING = 32.0 * np.finfo(float).eps  # no gap below this can be asked for
 
 
 class Solution(NamedTuple):
     """Coefficients with their certificate.
 
-    ``gap`` is the duality gap relative to the objective of zero coefficients.
+    ``gap`` is the duality gap relative to the objective of zero coefficients, ``solver`` names
+    the methods that were used.
     """
 
     coef: np.ndarray
     gap: float
     n_iter: int
     converged: bool
+    solver: str
 
 
-def solve(problem, *, tol, max_iter, start=None):
+def solve(problem, *, tol, max_iter, start=None, solver="auto"):
     """Minimise a problem to a relative duality gap.
-
-    An iteration is one round of proximal and Newton steps on the current working set of
-    features, which grows geometrically by the features that violate optimality most.
 
     Parameters
     ----------
@@ -40,7 +43,10 @@ def solve(problem, *, tol, max_iter, start=None):
     tol : float
         Relative duality gap to reach.
     max_iter : int
+        Newton steps, sweeps of coordinate descent, or rounds of proximal and Newton steps.
     start : ndarray of shape problem.shape, optional
+    solver : {"auto", "newton", "coordinate-descent", "proximal"}
+        "auto" chooses by costs. Where a method does not apply, the next one is used.
 
     Returns
     -------
@@ -49,22 +55,56 @@ def solve(problem, *, tol, max_iter, start=None):
     tol = max(tol, ROUNDING)
     no_signal = problem.quadratic.energy == 0.0
     W = np.zeros(problem.shape) if start is None or no_signal else start
-    n_features = problem.shape[0]
-    n_iter, size = 0, SMALLEST_SET
+    shared = SharedRows(problem, solver) if solver != "proximal" and is_suited(problem) else None
+    working_sets = WorkingSets(problem, newton=solver != "proximal")
+    n_iter, waited, best = 0, 0, np.inf
     while True:
         product = problem.quadratic.product(W)
         gap = problem.gap(W, product)
-        if gap <= tol or n_iter >= max_iter or n_features == 0:
-            return Solution(W, gap, max(n_iter, 1), bool(gap <= tol))
-        rows = _working_set(problem, W, product, size)
-        size = 2 * len(rows)
-        whole = len(rows) == n_features
-        inner_tol = tol if whole else max(0.2 * gap, 0.5 * tol)
+        if gap <= tol or n_iter >= max_iter or not problem.shape[0]:
+            return Solution(W, gap, max(n_iter, 1), bool(gap <= tol), _names(shared, working_sets))
+        waited = 0 if gap < 0.5 * best else waited + 1
+        best = min(gap, best)
+        if shared is not None and not shared.stalled and waited < PATIENCE:
+            W, spent = shared.improve(W, product, gap, tol, max_iter - n_iter)
+            n_iter += spent
+            continue
         before = W
-        W, spent = _solve_on(problem, W, rows, inner_tol, max_iter - n_iter)
+        W, spent, whole = working_sets.improve(W, product, gap, tol, max_iter - n_iter)
         n_iter += spent
-        if whole and np.array_equal(W, before):
-            return Solution(W, gap, n_iter, False)  # a fixed point up to rounding
+        if whole and np.array_equal(W, before):  # a fixed point up to rounding
+            return Solution(W, gap, n_iter, False, _names(shared, working_sets))
+
+
+def _names(*methods):
+    used = [name for method in methods if method is not None for name in method.used]
+    return " + ".join(dict.fromkeys(used))
+
+
+class WorkingSets:
+    """Proximal and Newton steps on working sets of features that grow geometrically.
+
+    Parameters
+    ----------
+    problem : Problem
+    newton : bool
+        Whether to take Newton steps.
+    """
+
+    def __init__(self, problem, *, newton):
+        self.problem, self.newton = problem, newton
+        self.size = SMALLEST_SET
+        self.used = []
+
+    def improve(self, W, product, gap, tol, max_iter):
+        """(W, rounds spent, whether all features took part) on the features that matter now."""
+        self.used.append("proximal + newton" if self.newton else "proximal")
+        rows = _working_set(self.problem, W, product, self.size)
+        self.size = 2 * len(rows)
+        whole = len(rows) == len(W)
+        inner_tol = tol if whole else max(0.2 * gap, 0.5 * tol)
+        W, spent = _solve_on(self.problem, W, rows, inner_tol, max_iter, newton=self.newton)
+        return W, spent, whole
 
 
 def _working_set(problem, W, product, size):
@@ -78,23 +118,27 @@ def _working_set(problem, W, product, size):
     return np.sort(np.argpartition(-scores, size - 1)[:size])
 
 
-def _solve_on(problem, W, rows, tol, max_iter):
+def _solve_on(problem, W, rows, tol, max_iter, *, newton):
     """Proximal and Newton steps on some features until their gap is below tol."""
     quadratic = problem.quadratic.restrict(rows)
     gauge, ridge = problem.gauge_on(rows), problem.ridge[rows]
     proximal = ProximalSteps(quadratic, gauge, ridge)
-    newton = NewtonSteps(quadratic, gauge, ridge)
+    steps = NewtonSteps(quadratic, gauge, ridge)
     part = W[rows]
     product = quadratic.product(part)
     for spent in range(1, max_iter + 1):  # noqa: B007
         before = part
         part, product = proximal.run(part, product, PROXIMAL_STEPS)
         gap = np.inf
-        for _ in range(NEWTON_STEPS):  # at least one: flat directions are its strength
-            part, product, taken = newton.run(part, product)
+        for _ in range(
+            NEWTON_STEPS if newton else 0
+        ):  # at least one: flat directions are its strength
+            part, product, taken = steps.run(part, product)
             previous, gap = gap, problem.gap(part, product, rows)
             if not taken or gap <= tol or gap > 0.5 * previous:
                 break
+        if not newton:
+            gap = problem.gap(part, product, rows)
         if gap <= tol or np.array_equal(part, before):
             break
     W = np.zeros_like(W)

@@ -1,0 +1,177 @@
+"""The l2,1 problem of tasks that share their rows: which method, by their costs.
+
+Newton on the row weights costs about cubes of min(n_rows, support) but needs few steps, whatever
+the correlations. Coordinate descent sweeps over n_rows x n_features x n_tasks entries, a number
+of times that nobody knows before. So where there are few tasks for the number of rows, sweeps in
+single precision come first, down to a gap of 1e-2; their number then tells which is cheaper.
+"""
+
+import numpy as np
+from scipy import sparse
+
+from skmtl.penalties import L21
+from skmtl.penalties.base import row_norms
+from skmtl.quadratic import Gram, Rows
+from skmtl.solvers.coordinate_descent import CoordinateDescent
+from skmtl.solvers.row_weights import NEW_FEATURES, GramForm, KernelForm, minimise
+
+ROWS_PER_TASK = 30  # with fewer, Newton on the row weights from the start
+FIRST_GAP = 1e-2
+SINGLE_GAP = 5e-6  # what single precision reaches safely
+LARGEST_SIDE = 6000  # of a matrix that is factorised
+NEAR_VIOLATION = 0.95
+# Nominal speeds in 1e9 operations a second, one core: only their ratios matter.
+NEWTON_SPEED, SWEEP_SPEED = 30.0, {np.float32: 25.0, np.float64: 12.0}
+
+
+def is_suited(problem):
+    """Whether the problem is a plain l2,1 norm, with or without ridge, over shared rows."""
+    return (
+        isinstance(problem.gauge, L21)
+        and not problem.gauge.positive
+        and not problem.ridge_only.any()
+        and isinstance(problem.quadratic, (Gram, Rows))
+        and problem.quadratic.n_blocks == 1
+        and problem.shape[0] > 0
+    )
+
+
+class SharedRows:
+    """Improves W in rounds; every round ends at a duality gap of the features it looked at.
+
+    Parameters
+    ----------
+    problem : Problem
+    solver : {"auto", "newton", "coordinate-descent"}
+    """
+
+    def __init__(self, problem, solver):
+        self.problem = problem
+        self.quadratic = problem.quadratic
+        self.lam = problem.gauge.weights(problem.shape[0])
+        self.ridge = problem.ridge[:, 0]
+        self.used = []  # names of the methods, in order
+        self.stalled = False
+        self.kernel = None
+        self.sweeps = self._may_sweep(solver)
+        self.first = self.sweeps and solver == "auto"
+        self.only_sweeps = self.sweeps and solver == "coordinate-descent"
+
+    def _may_sweep(self, solver):
+        """Whether coordinate descent is possible, and worth a try."""
+        if solver == "newton" or isinstance(self.quadratic, Gram):
+            return False
+        design = self.quadratic.designs[0]
+        equal = np.ptp(self.lam) == 0 and np.ptp(self.ridge) == 0
+        if sparse.issparse(design.X) or not equal:
+            return False
+        n_rows, n_features = design.X.shape
+        few_tasks = min(n_rows, n_features) >= ROWS_PER_TASK * self.problem.shape[1]
+        return few_tasks or solver == "coordinate-descent"
+
+    def improve(self, W, product, gap, tol, max_iter):
+        """(W, iterations spent): a round from W with its product G W and gap."""
+        W, spent = self._round(W, product, gap, tol, max_iter)
+        self.stalled = spent == 0
+        return W, spent
+
+    def _round(self, W, product, gap, tol, max_iter):
+        if isinstance(self.quadratic, Gram):
+            return self._newton_on_gram(self.quadratic, W, slice(None), 0.8 * tol, max_iter)
+        if self.only_sweeps:
+            return self._sweep(W, product, 0.8 * tol, max_iter)
+        if self.first and gap > FIRST_GAP:
+            return self._sweep_first(W, tol, max_iter)
+        return self._newton(W, product, gap, tol, max_iter)
+
+    def _descent(self, rows, dtype):
+        self.used.append("coordinate-descent")
+        design, n_bar = self.quadratic.designs[0], self.quadratic.n_bar
+        lam, ridge = n_bar * self.lam[0], n_bar * self.ridge[0]
+        return CoordinateDescent(design.X[:, rows], design.Y, lam, ridge, dtype)
+
+    def _sweep(self, W, product, gap, max_iter):
+        """Sweeps in double precision over the support and what may join it."""
+        rows = self._pool(W, product, len(W))
+        part, spent = self._descent(rows, np.float64).run(W[rows], gap=gap, max_iter=max_iter)
+        W = np.zeros_like(W)
+        W[rows] = part
+        return W, spent
+
+    def _sweep_first(self, W, tol, max_iter):
+        """Sweeps in single precision, as long as they promise to be cheaper than Newton steps."""
+        self.first = False
+        descent = self._descent(slice(None), np.float32)
+        gap, lowest = FIRST_GAP, max(tol, SINGLE_GAP)
+        W, spent = descent.run(W, gap=gap, max_iter=max_iter)
+        latest = spent
+        while gap > lowest and spent < max_iter and self._sweeps_win(W, latest, gap, tol):
+            gap = max(0.03 * gap, lowest)
+            W, latest = descent.run(W, gap=gap, max_iter=max_iter - spent)
+            spent += latest
+        self.only_sweeps = gap <= lowest and tol < gap
+        return W, spent
+
+    def _sweeps_win(self, W, latest, gap, tol):
+        """Whether the sweeps to come are cheaper than Newton: `latest` for the last decades."""
+        n_rows, n_features = self.quadratic.designs[0].X.shape
+        n_tasks = W.shape[1]
+        support = int(W.any(axis=1).sum())
+        decades = np.log10(gap / tol)
+        per_decade = 0.7 * latest
+        sweep = 2e-9 * n_rows * n_tasks * (n_features + 2 * support) / SWEEP_SPEED[np.float32]
+        if 2 * support < 2 * n_rows:
+            newton = n_rows * (1.2 * support) ** 2 + 5 * 1.5 * support**3
+        else:
+            newton = 5 * (n_rows**2 * (3 * support) + n_rows**3 / 3)
+        return decades * per_decade * sweep < 1e-9 * newton / NEWTON_SPEED
+
+    def _newton(self, W, product, gap, tol, max_iter):
+        design = self.quadratic.designs[0]
+        n_rows = design.X.shape[0]
+        support = int(W.any(axis=1).sum())
+        if not sparse.issparse(design.X) and 3 * max(support, NEW_FEATURES) // 2 >= n_rows:
+            return self._newton_on_kernel(W, 0.8 * tol, max_iter)
+        rows = self._pool(W, product, max(NEW_FEATURES, support))
+        if len(rows) > LARGEST_SIDE:
+            return W, 0
+        part = self.quadratic.gram_on(rows)
+        inner_tol = max(0.1 * gap, 0.5 * tol)
+        return self._newton_on_gram(part, W, rows, inner_tol, max_iter)
+
+    def _pool(self, W, product, n_new):
+        """The support and at most n_new features that are near to joining it."""
+        norms = row_norms(self.quadratic.cross - product - self.ridge[:, None] * W) / self.lam
+        used = W.any(axis=1)
+        norms[used] = np.inf
+        size = min(int(used.sum()) + n_new, len(norms))
+        rows = np.argpartition(-norms, size - 1)[:size]
+        return np.sort(rows[norms[rows] > NEAR_VIOLATION])
+
+    def _newton_on_gram(self, quadratic, W, rows, tol, max_iter):
+        lam = self.lam[rows]
+        cross, back = _rotate(quadratic.cross)
+        form = GramForm(quadratic.gram[0], cross, quadratic.energy, self.ridge[rows])
+        self.used.append("newton")
+        part, spent = minimise(form, lam, row_norms(W[rows]) / lam, tol=tol, max_iter=max_iter)
+        out = np.zeros_like(W)
+        out[rows] = part if back is None else part @ back
+        return out, spent
+
+    def _newton_on_kernel(self, W, tol, max_iter):
+        design, n_bar = self.quadratic.designs[0], self.quadratic.n_bar
+        lam, ridge = n_bar * self.lam, n_bar * self.ridge
+        if self.kernel is None:
+            Y, self.back = _rotate(design.Y)
+            self.kernel = KernelForm(design.X, Y, ridge)
+        self.used.append("newton")
+        W, spent = minimise(self.kernel, lam, row_norms(W) / lam, tol=tol, max_iter=max_iter)
+        return (W if self.back is None else W @ self.back), spent
+
+
+def _rotate(A):
+    """A in fewer columns and the way back: row norms of W do not change under rotations."""
+    if A.shape[1] <= 1.5 * A.shape[0]:
+        return A, None
+    Q = np.linalg.qr(A.T)[0]
+    return A @ Q, Q.T
