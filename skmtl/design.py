@@ -10,6 +10,8 @@ from copy import copy
 import numpy as np
 from scipy import sparse
 
+ROUNDING = 8 * np.finfo(np.float64).eps  # of a mean, in units of the values
+
 
 class Design:
     """sqrt(v) X and sqrt(v) Y of one block, orthogonal to the free directions.
@@ -37,6 +39,8 @@ class Design:
             self.y_mean = weights @ Y / weights.sum()
         root = self.root = np.sqrt(weights)
         self.Y = (Y - self.y_mean) * root[:, None]
+        noise = (ROUNDING * self.y_mean) ** 2 * weights.sum()
+        self.Y[:, np.einsum("ij,ij->j", self.Y, self.Y) <= noise] = 0.0
         if sparse.issparse(X):
             self._init_sparse(X, root, free, fit_intercept)
         else:
@@ -47,6 +51,8 @@ class Design:
         if self.fit_intercept or weighted or free.any():  # otherwise X itself will do
             X = np.subtract(X, self.x_mean, dtype=np.float64)
         X = np.asarray(X, dtype=np.float64)
+        if self.fit_intercept:
+            X = self._without_constants(X)
         if weighted:
             X *= root[:, None]
         self.X, self.Q, self.B = X[:, self.kept] if free.any() else X, None, None
@@ -54,6 +60,14 @@ class Design:
             basis = self._project_out(X[:, free])
             self.free_from_x = self._free_pinv @ self.X
             self.X -= basis @ (basis.T @ self.X)
+
+    def _without_constants(self, X):
+        """Centred columns that hold nothing but rounding errors become zero."""
+        noise = (ROUNDING * self.x_mean) ** 2 * len(X)
+        constant = np.einsum("ij,ij->j", X, X) <= noise
+        if constant.any():
+            X[:, constant] = 0.0
+        return X
 
     def _init_sparse(self, X, root, free, fit_intercept):
         X = sparse.csc_array(X.multiply(root[:, None])) if (root != 1).any() else X.tocsc()
@@ -67,6 +81,12 @@ class Design:
             self.free_from_x = (self.X.T @ self._free_pinv.T).T - shift
         self.Q = np.hstack(Q) if Q else None
         self.B = (self.X.T @ self.Q).T if Q else None
+        if Q:  # columns of which the projection leaves nothing but rounding errors become zero
+            raw = np.asarray(self.X.multiply(self.X).sum(axis=0)).ravel()
+            left = self.squared_norms() > ROUNDING * raw
+            if not left.all():
+                self.X = sparse.csc_array(self.X @ sparse.diags_array(left.astype(np.float64)))
+                self.B = self.B * left
 
     def _project_out(self, columns):
         """Orthonormal basis of some columns; keeps what recovers their coefficients."""

@@ -26,6 +26,7 @@ NEW_FEATURES = 200  # at least so many violators join the support in one step
 ROUGH_GAP = 1e-3  # above it correlations in single precision will do
 EXPLICIT = 10  # form the Hessian where it costs less than so many products with it
 NEGLIGIBLE = 1e-4  # d_j ||x_j||^2 below which I - (I + A)^-1 would cancel
+PATIENCE = 50  # steps without halving the gap
 SMALLEST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e6
 TINY = np.finfo(float).tiny
@@ -254,7 +255,8 @@ def minimise(form, lam, d, *, tol, max_iter):
     max_iter : int
     """
     state = form.evaluate(d, lam)
-    damping, gap, rough = 0.0, np.inf, True
+    damping, rough = 0.0, True
+    gap, best, latest_gain = np.inf, np.inf, 0
     for n_iter in range(max_iter + 1):
         Z = form.correlations(state, rough=gap > ROUGH_GAP)
         norms = row_norms(Z)
@@ -263,14 +265,16 @@ def minimise(form, lam, d, *, tol, max_iter):
             Z = form.correlations(state, rough=False)
             norms = row_norms(Z)
             gap = gap_at(form, state, norms, lam)
-        if gap <= tol or n_iter == max_iter:
+        latest_gain = n_iter if gap < 0.5 * best else latest_gain
+        best = min(gap, best)
+        if gap <= tol or n_iter == max_iter or n_iter - latest_gain > PATIENCE:
             break
         rough = rough and (gap > ROUGH_GAP or gap < 0.5 * previous)
         new, damping = _newton_step(form, state, Z, norms, lam, damping, rough)
         if new is None:
             break
         state = new
-    return state.d[:, None] * Z, n_iter
+    return state.d[:, None] * Z, max(n_iter, 1)  # the first evaluation counts: it changes W
 
 
 def _newton_step(form, state, Z, norms, lam, damping, rough):
@@ -286,15 +290,17 @@ def _newton_step(form, state, Z, norms, lam, damping, rough):
     # Right-hand side of Newton on lam / ||z|| = 1, which is nearly linear in d; the gradient of f
     # itself after a rejected step.
     secular = size**2 * (size - bound) / bound
-    lowest = (-start * scale).astype(diagonal.dtype)
     while damping <= LARGEST_DAMPING:
-        b = (secular / scale).astype(diagonal.dtype)
+        b = secular / scale
+        unit = np.abs(b).max(initial=0.0) + TINY  # keeps single precision within its range
+        b = (b / unit).astype(diagonal.dtype)
+        lowest = np.maximum(-start * (scale / unit), -1e30).astype(diagonal.dtype)
         extra = diagonal * diagonal.dtype.type(damping)
         step = bounded_step(
             lambda v, extra=extra: product(v) + extra * v, diagonal + extra, b, lowest
         )
         for length in (1.0, 0.25):
-            moved = np.maximum(start + length * step / scale, 0.0)
+            moved = np.maximum(start + length * step * (unit / scale), 0.0)
             trial = d.copy()
             trial[free] = np.where((step <= lowest) & (length == 1.0), 0.0, moved)
             new = _evaluate(form, trial, lam)

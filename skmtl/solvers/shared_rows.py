@@ -18,6 +18,7 @@ from skmtl.solvers.row_weights import NEW_FEATURES, GramForm, KernelForm, minimi
 ROWS_PER_TASK = 30  # with fewer, Newton on the row weights from the start
 FIRST_GAP = 1e-2
 SINGLE_GAP = 5e-6  # what single precision reaches safely
+MOST_SWEEPS = 200  # more in a stage, and Newton takes over
 LARGEST_SIDE = 6000  # of a matrix that is factorised
 NEAR_VIOLATION = 0.95
 # Nominal speeds in 1e9 operations a second, one core: only their ratios matter.
@@ -55,6 +56,7 @@ class SharedRows:
         self.kernel = None
         self.sweeps = self._may_sweep(solver)
         self.first = self.sweeps and solver == "auto"
+        self.finish_by_sweeps = False
         self.only_sweeps = self.sweeps and solver == "coordinate-descent"
 
     def _may_sweep(self, solver):
@@ -80,6 +82,9 @@ class SharedRows:
             return self._newton_on_gram(self.quadratic, W, slice(None), 0.8 * tol, max_iter)
         if self.only_sweeps:
             return self._sweep(W, product, 0.8 * tol, max_iter)
+        if self.finish_by_sweeps:
+            self.finish_by_sweeps = False
+            return self._sweep(W, product, 0.8 * tol, min(max_iter, MOST_SWEEPS))
         if self.first and gap > FIRST_GAP:
             return self._sweep_first(W, tol, max_iter)
         return self._newton(W, product, gap, tol, max_iter)
@@ -103,13 +108,15 @@ class SharedRows:
         self.first = False
         descent = self._descent(slice(None), np.float32)
         gap, lowest = FIRST_GAP, max(tol, SINGLE_GAP)
-        W, spent = descent.run(W, gap=gap, max_iter=max_iter)
+        W, spent = descent.run(W, gap=gap, max_iter=min(max_iter, MOST_SWEEPS))
         latest = spent
-        while gap > lowest and spent < max_iter and self._sweeps_win(W, latest, gap, tol):
+        while gap > lowest and latest < MOST_SWEEPS and spent < max_iter:
+            if not self._sweeps_win(W, latest, gap, tol):
+                break
             gap = max(0.03 * gap, lowest)
-            W, latest = descent.run(W, gap=gap, max_iter=max_iter - spent)
+            W, latest = descent.run(W, gap=gap, max_iter=min(max_iter - spent, MOST_SWEEPS))
             spent += latest
-        self.only_sweeps = gap <= lowest and tol < gap
+        self.finish_by_sweeps = gap <= lowest and latest < MOST_SWEEPS
         return W, spent
 
     def _sweeps_win(self, W, latest, gap, tol):
