@@ -1,198 +1,161 @@
 """Seconds to a certified duality gap, against the peers that are installed.
 
     pip install ".[bench]"
-    python benchmarks/speed.py --workloads small --repeats 3 --output speed.json
+    python benchmarks/speed.py                                 # a few workloads
+    python benchmarks/speed.py --workloads all --threads 1 2 --output benchmarks/results
+    python benchmarks/speed.py --table benchmarks/results/speed.json
 
 Every method solves the same centred problem, 1 / (2 n) ||Y - X W||^2 + alpha ||W||_21, at a ladder
-of its own tolerances. The gap of each answer is measured by one function, relative to the
-objective of W = 0, and a method's time to a gap is its fastest run that reached it (the median
+of its own tolerances. The gap of each answer is measured by one function (gaps.py), relative to
+the objective of W = 0, and a method's time to a gap is its fastest run that reached it (medians
 over repeats, methods in alternating order). Ratios compare with the fastest peer in this run.
+
+Real data come from the cache of skmtl.datasets (SKMTL_DATA), or are downloaded.
 """
 
 import argparse
-import importlib.util
 import json
-import time
+import sys
 import warnings
 from pathlib import Path
 
-import numpy as np
+from report import draw, print_result, table
+from runs import run_job
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import MultiTaskLasso as SklearnMultiTaskLasso
 from threadpoolctl import threadpool_limits
+from workloads import SMALL, all_jobs
 
-from skmtl import MultiTaskLasso
 from skmtl.environment import describe_environment
 
-GAPS = (1e-4, 1e-6, 1e-8)
-TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10)
-PEERS = ("celer", "skglm")
-
-# name: (n_samples, n_features, n_tasks, alpha / alpha_max)
-SHARED_ROWS = {
-    "wide-sparse": (300, 5000, 20, 0.1),
-    "wide": (300, 5000, 20, 0.02),
-    "very-wide": (300, 20000, 50, 0.05),
-    "square": (1000, 500, 50, 0.01),
-    "tall": (5000, 300, 30, 0.01),
-    "many-tasks": (2000, 100, 500, 0.01),
-    "more-tasks-than-rows": (200, 1000, 1000, 0.05),
-    "large": (1000, 5000, 20, 0.02),
-    "few-tasks": (200, 5000, 3, 0.02),
-    "large-support": (2000, 8000, 10, 0.02),
-    "square-few-tasks": (2000, 2000, 5, 0.01),
-}
-SETS = {"small": ("wide-sparse", "square", "tall", "few-tasks"), "all": tuple(SHARED_ROWS)}
+GROUPS = ("small", "shared", "real", "paths", "own", "ridge", "all")
+DIGITS = 4
+IDENTITY = ("name", "correlation", "alpha_ratio", "threads")
 
 
-def make_problem(name, correlation, seed=0):
-    """Centred X and Y with neighbouring columns correlated, and the alpha of a workload."""
-    n, p, n_tasks, ratio = SHARED_ROWS[name]
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, p))
-    for j in range(1, p):
-        X[:, j] = correlation * X[:, j - 1] + np.sqrt(1 - correlation**2) * X[:, j]
-    W = np.zeros((p, n_tasks))
-    support = rng.choice(p, max(p // 20, 5), replace=False)
-    W[support] = rng.standard_normal((len(support), n_tasks))
-    Y = X @ W
-    Y += Y.std() * rng.standard_normal(Y.shape)
-    X, Y = np.asfortranarray(X - X.mean(axis=0)), np.asfortranarray(Y - Y.mean(axis=0))
-    alpha_max = np.linalg.norm(X.T @ Y, axis=1).max() / n
-    return X, Y, ratio * alpha_max
+def select_jobs(wanted, correlations):
+    """The jobs of names and groups, each once. Raises ValueError for an unknown name."""
+    jobs = all_jobs(correlations)
+    names = list(dict.fromkeys(job.name for job in jobs))
+    for name in wanted:
+        if name not in (*GROUPS, *names):
+            known = ", ".join((*GROUPS, *names))
+            raise ValueError(f"unknown workload {name!r}; known are {known}")
+    return [
+        job
+        for job in jobs
+        if {"all", job.group, job.name} & set(wanted) or ("small" in wanted and job.name in SMALL)
+    ]
 
 
-def relative_gap(X, Y, W, alpha):
-    """Duality gap over the objective of W = 0; the one judge of all methods."""
-    n = len(X)
-    residual = Y - X @ W
-    primal = np.sum(residual**2) / (2 * n) + alpha * np.linalg.norm(W, axis=1).sum()
-    dual_norm = np.linalg.norm(X.T @ residual, axis=1).max() / (n * alpha)
-    best = np.sum(Y * residual) / max(np.sum(residual**2), np.finfo(float).tiny)
-    scale = np.clip(best, 0.0, 1.0 / dual_norm if dual_norm > 0 else np.inf)
-    dual = (np.sum(Y**2) - np.sum((Y - scale * residual) ** 2)) / (2 * n)
-    return (primal - dual) / (np.sum(Y**2) / (2 * n))
+def run(jobs, options, record, save):
+    """Run the jobs that the record does not hold yet, and save it after each."""
+    done = {identity(result) for result in record["results"]}
+    for threads in options.threads:
+        with threadpool_limits(threads):
+            for job in jobs:
+                known = {**vars(job), "threads": threads}
+                if identity(rounded(known)) in done:
+                    continue
+                print(f"{job}, threads {threads}", file=sys.stderr, flush=True)
+                try:
+                    results = run_job(job, options.repeats, options.patience)
+                except OSError as error:  # the data are neither cached nor to be had
+                    print(f"skipped {job}: {error}", file=sys.stderr, flush=True)
+                    continue
+                for result in results if isinstance(results, list) else [results]:
+                    result = {**known, "repeats": options.repeats, **result}
+                    record["results"].append(rounded(result))
+                    print_result(record["results"][-1])
+                save(record)
 
 
-def solve_skmtl(X, Y, alpha, tol):
-    return MultiTaskLasso(alpha, fit_intercept=False, tol=tol).fit(X, Y).coef_.T
+def identity(result):
+    return tuple(result[key] for key in IDENTITY)
 
 
-def solve_sklearn(X, Y, alpha, tol):
-    model = SklearnMultiTaskLasso(alpha=alpha, fit_intercept=False, tol=tol, max_iter=100_000)
-    return model.fit(X, Y).coef_.T
+def rounded(value):
+    """The same structure with floats of a few significant digits: small files."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(part) for part in value]
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
 
 
-def solve_celer(X, Y, alpha, tol):
-    from celer.homotopy import mtl_path
-
-    return mtl_path(X, Y, alphas=[alpha], tol=tol, max_iter=100, max_epochs=50_000)[1][..., 0].T
-
-
-def solve_skglm(X, Y, alpha, tol):
-    from skglm import MultiTaskLasso as SkglmMultiTaskLasso
-
-    model = SkglmMultiTaskLasso(alpha=alpha, fit_intercept=False, tol=tol * alpha, max_iter=200)
-    return model.fit(X, Y).coef_.T
-
-
-def methods():
-    found = {"skmtl": solve_skmtl, "scikit-learn": solve_sklearn}
-    for name, solver in (("celer", solve_celer), ("skglm", solve_skglm)):
-        if importlib.util.find_spec(name):
-            found[name] = solver
-    return found
-
-
-def ladder(solver, problem, patience):
-    """(seconds, gap) of one method over its tolerances, until the last gap or the patience."""
-    X, Y, alpha = problem
-    points = []
-    for tol in TOLERANCES:
-        start = time.perf_counter()
-        W = solver(X, Y, alpha, tol)
-        seconds = time.perf_counter() - start
-        points.append((seconds, float(relative_gap(X, Y, W, alpha))))
-        if points[-1][1] <= GAPS[-1] or seconds > patience:
-            break
-    return points
+def parse(argv):
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument(
+        "--workloads", nargs="*", default=["small"], help=f"names, or groups: {', '.join(GROUPS)}"
+    )
+    parser.add_argument("--correlations", nargs="*", type=float, default=[0.5, 0.95])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", nargs="*", type=int, default=[1], help="BLAS threads")
+    parser.add_argument("--patience", type=float, default=60.0, help="seconds for one solve")
+    parser.add_argument("--output", type=Path, help="folder or .json file; figures beside it")
+    parser.add_argument("--resume", action="store_true", help="go on with the file of --output")
+    parser.add_argument("--table", type=Path, metavar="JSON", help="print the table of a result")
+    options = parser.parse_args(argv)
+    if options.output and options.output.suffix != ".json":
+        options.output = options.output / "speed.json"
+    if options.resume and not options.output:
+        parser.error("--resume needs --output, the file to go on with")
+    try:
+        options.jobs = select_jobs(options.workloads, options.correlations)
+    except ValueError as error:
+        parser.error(str(error))
+    return options
 
 
-def time_to_gaps(runs):
-    """Per gap the median over repeats of the fastest run that reached it; None if none did."""
-    times = {}
-    for gap in GAPS:
-        fastest = [min((s for s, g in run if g <= gap), default=None) for run in runs]
-        reached = [seconds for seconds in fastest if seconds is not None]
-        times[f"{gap:.0e}"] = float(np.median(reached)) if len(reached) == len(runs) else None
-    return times
+def start_record(options):
+    """An empty record, or with --resume the one in the file."""
+    from methods import PEERS
 
-
-def run_workload(name, correlation, repeats, patience):
-    problem = make_problem(name, correlation)
-    solvers = methods()
-    for solver in solvers.values():  # compile and warm up
-        solver(*problem[:2], problem[2] * 10, 1e-2)
-    runs = {method: [] for method in solvers}
-    for repeat in range(repeats):
-        order = list(solvers) if repeat % 2 == 0 else list(solvers)[::-1]
-        for method in order:
-            runs[method].append(ladder(solvers[method], problem, patience))
-    return {
-        method: {"seconds_to_gap": time_to_gaps(points), "runs": points}
-        for method, points in runs.items()
-    }
-
-
-def ratios(result):
-    """Per gap the fastest peer's seconds over those of skmtl (above 1: skmtl is faster)."""
-    out = {}
-    for gap in (f"{gap:.0e}" for gap in GAPS):
-        ours = result["skmtl"]["seconds_to_gap"][gap]
-        peers = [r["seconds_to_gap"][gap] for m, r in result.items() if m != "skmtl"]
-        peers = [seconds for seconds in peers if seconds is not None]
-        out[gap] = min(peers) / ours if peers and ours else None
-    return out
+    environment = describe_environment((*PEERS, "numba"))
+    if options.resume and options.output.exists():
+        record = json.loads(options.output.read_text(encoding="utf-8"))
+        if record["versions"] != environment["versions"]:
+            raise SystemExit(f"cannot resume {options.output}: it was made with other versions.")
+        return record
+    return {**environment, "results": []}
 
 
 def main(argv=None):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--workloads", nargs="*", default=["small"], help="small, all, or names")
-    parser.add_argument("--correlations", nargs="*", type=float, default=[0.5, 0.95])
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1, help="BLAS threads")
-    parser.add_argument("--patience", type=float, default=60.0, help="seconds for one run")
-    parser.add_argument("--output", type=Path, help="JSON file for the results")
-    options = parser.parse_args(argv)
-    names = [w for name in options.workloads for w in SETS.get(name, (name,))]
-    unknown = [name for name in names if name not in SHARED_ROWS]
-    if unknown:
-        parser.error(f"unknown workload {unknown[0]!r}; known are {', '.join(SHARED_ROWS)}")
+    options = parse(argv)
+    if options.table:
+        print(table(json.loads(options.table.read_text(encoding="utf-8"))["results"]))
+        return 0
     warnings.simplefilter("ignore", ConvergenceWarning)  # the gap is judged here
+    record = start_record(options)
 
-    print(f"seconds to the gaps {GAPS}, and those of the fastest peer over those of skmtl")
-    record = {"threads": options.threads, "repeats": options.repeats, "workloads": {}}
-    with threadpool_limits(options.threads):
-        for name in names:
-            for correlation in options.correlations:
-                result = run_workload(name, correlation, options.repeats, options.patience)
-                ratio = ratios(result)
-                key = f"{name}/{correlation}"
-                record["workloads"][key] = {"methods": result, "ratio": ratio}
-                for method, values in result.items():
-                    print(
-                        f"{name:24}{correlation:6} {method:14}", *_cells(values["seconds_to_gap"])
-                    )
-                print(f"{'':31}{'ratio':14}", *_cells(ratio), flush=True)
-    if options.output:
-        record.update(describe_environment((*PEERS, "numba")))
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    def save(record):
+        if options.output:
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            options.output.write_text(to_json(record), encoding="utf-8")
+
+    try:
+        run(options.jobs, options, record, save)
+    except KeyboardInterrupt:
+        print("interrupted; --resume goes on from what is saved", file=sys.stderr)
+        return 130
+    if record["results"]:
+        print("\n" + table(record["results"]))
+        if options.output:
+            for path in draw(record["results"], options.output):
+                print(f"drawn: {path}", file=sys.stderr)
     return 0
 
 
-def _cells(values):
-    return [f"{value:9.4f}" if value is not None else f"{'-':>9}" for value in values.values()]
+def to_json(record):
+    """One line per result and method."""
+    head = {key: value for key, value in record.items() if key != "results"}
+    lines = []
+    for result in record["results"]:
+        rest = {key: value for key, value in result.items() if key != "methods"}
+        parts = [f"   {json.dumps(m)}: {json.dumps(r)}" for m, r in result["methods"].items()]
+        body = ",\n".join(parts)
+        lines.append(f'  {json.dumps(rest)[:-1]}, "methods": {{\n{body}}}}}')
+    results = ",\n".join(lines)
+    return f'{json.dumps(head, indent=1)[:-2]},\n "results": [\n{results}\n ]\n}}\n'
 
 
 if __name__ == "__main__":

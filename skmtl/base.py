@@ -63,7 +63,7 @@ class TaskEstimator(BaseEstimator):
         self._check_shared_parameters()
         X, ids = self._split_ids(X, tasks, reset=True)
         X = self._read_features(X, reset=True)
-        y, names = read_targets(y, self)
+        y, names = self._read_y(y)
         check_consistent_length(X, y)
         if ids is not None and y.ndim == 2:
             y = self._single_output(y)
@@ -78,6 +78,10 @@ class TaskEstimator(BaseEstimator):
         self._settle_layout(ids, y, data.labels)
         self.absent_features_ = data.absent_features(self._feature)
         return data
+
+    def _read_y(self, y):
+        """Targets as float64, NaN where they are missing, and the names of the columns of y."""
+        return read_targets(y, self)
 
     def _single_output(self, y):
         if y.shape[1] == 1:

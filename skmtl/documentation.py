@@ -90,10 +90,11 @@ ESTIMATOR_TEXTS = {
     """,
     "path_solver_parameters": """
     fit_intercept : bool, default=True
-    tol : float, default=1e-6
-        Duality gap to reach in every fit, relative to the objective of zero coefficients.
+    tol : float, default=1e-4
+        Duality gap to reach on the folds, relative to the objective of zero coefficients. The
+        final fit reaches 1e-6 at least.
     max_iter : int, default=1000
-        Rounds of proximal and Newton steps of every fit.
+        Iterations of every fit.
     n_jobs : int, optional
         Folds in parallel (as threads); results do not depend on it.
     """,

@@ -1,6 +1,6 @@
 """Problems in every data layout, and objectives written a second time, from their formulas."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy import sparse
@@ -229,3 +229,15 @@ class DenseMeanRidge:
             solved = self.solve(common, task, intercept, keep=~out).ravel()
             total += np.sum(self.v[out] * (self.y[out] - self.Z[out] @ solved) ** 2)
         return total / self.v.sum()
+
+
+def with_labels(case, counts=(2,)):
+    """The case with labels 0, 1, ... for targets: task t has counts[t % len(counts)] of them."""
+    tasks, y = [], np.array(case.y, dtype=float)
+    for t, ((X, target, v), rows) in enumerate(zip(case.tasks, case.rows, strict=True)):
+        shares = np.linspace(0, 1, counts[t % len(counts)] + 1)[1:-1]
+        noisy = target + 2.0 * np.std(target) * np.random.RandomState(t).normal(size=len(target))
+        labels = np.searchsorted(np.quantile(noisy, shares), noisy).astype(float)
+        tasks.append((X, labels, v))
+        y[(rows, t) if y.ndim == 2 else rows] = labels
+    return replace(case, y=y, tasks=tasks)

@@ -46,7 +46,14 @@ SETTINGS = {
     },
     "MultiTaskElasticNet": {"alpha": 0.1},
     "MultiTaskLasso": {"alpha": 0.1},
+    "MultiTaskLogisticRegression": {"alpha": 0.01},
     "MultiTaskRidgeCV": {"alphas": [0.1, 1.0, 10.0]},
+}
+SCALED_BY_TASK_SIZES = {
+    "MultiTaskElasticNet",
+    "MultiTaskLasso",
+    "MultiTaskLogisticRegression",
+    "MultiTaskRegressor",
 }
 CONTAINERS = ["array", "float32", "object", "list", "pandas", "polars", "csr", "csc_array"]
 ID_KINDS = {
@@ -322,13 +329,13 @@ def test_task_weights_are_sample_weights(cls):
     per_task = np.array([2.0, 0.5, 1.0])
     for task_weight in (per_task, {0: 2.0, 1: 0.5}):
         model = make(cls, task_weight=task_weight).fit(features, y, tasks=codes)
-        if cls.__name__ in ("MultiTaskLasso", "MultiTaskElasticNet", "MultiTaskRegressor"):
+        if cls.__name__ in SCALED_BY_TASK_SIZES:
             # There n_bar is the mean of the sample weights alone: rescale to the same mean.
             weights = per_task * len(y) / np.sum(per_task[codes])
             scale = np.sum(per_task[codes]) / len(y)
-            parameter = "penalty" if cls.__name__ == "MultiTaskRegressor" else "alpha"
-            value = skmtl.penalties.L21(0.1 / scale) if parameter == "penalty" else 0.1 / scale
-            other = make(cls, **{parameter: value})
+            alpha = SETTINGS.get(cls.__name__, {"alpha": 0.1})["alpha"] / scale
+            generic = {"penalty": skmtl.penalties.L21(alpha)}
+            other = make(cls, **generic if "penalty" in model.get_params() else {"alpha": alpha})
         else:
             weights, other = per_task, make(cls)
         other.fit(features, y, tasks=codes, sample_weight=weights[codes])
@@ -824,7 +831,7 @@ def test_float32_stays_float32(cls):
     X = table("array", codes, features)
     model = make(cls, task_column=0).fit(X.astype(np.float32), y.astype(np.float32))
     assert model.coef_.dtype == model.intercept_.dtype == np.float32
-    assert model.predict(X.astype(np.float32)).dtype == np.float32
+    assert answer(model, X.astype(np.float32)).dtype == np.float32
     double = make(cls, task_column=0).fit(X, y)
     assert double.coef_.dtype == np.float64
     assert_allclose(model.coef_, double.coef_, rtol=1e-3, atol=1e-4)

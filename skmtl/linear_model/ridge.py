@@ -6,11 +6,15 @@ import numpy as np
 from sklearn.model_selection import check_cv
 
 from skmtl.base import MultiTaskLinearRegressor, check_number
-from skmtl.design import Design
 from skmtl.documentation import complete_docstring
 from skmtl.model_selection import TaskKFold
-from skmtl.solvers.closed_form import RidgePath, ridge_coef
 from skmtl.solvers.mean_regularized import overall_mean, overall_variance
+from skmtl.solvers.ridge_per_task import (
+    errors_of_folds,
+    leave_one_out,
+    ridge_paths,
+    ridge_per_task,
+)
 from skmtl.tasks import describe_ids
 from skmtl.threads import suited_threads
 
@@ -162,58 +166,104 @@ class MultiTaskRidgeCV(MultiTaskLinearRegressor):
         self : object
         """
         data = self._read_training_data(X, y, tasks, sample_weight)
-        alphas = check_grid(self.alphas, "alphas", default=automatic_alphas(data))
+        alphas = check_grid(self.alphas, "alphas", default=None)
+        alphas = automatic_alphas(data) if alphas is None else alphas
         folds = read_folds(self.cv, X, y, data)
         with suited_threads(data):
             return self._choose_and_solve(data, alphas, folds)
 
     def _choose_and_solve(self, data, alphas, folds):
-        errors, sizes = self._errors(data, alphas, folds)
-        criterion = errors if self.alpha_per_task else errors.sum(axis=1, keepdims=True)
-        best = np.broadcast_to(np.argmin(criterion, axis=0), data.n_tasks)
+        if folds is None:
+            block_decides = self.alpha_per_task or len(data.groups()) == 1
+            choose = self._best if block_decides else None
+            errors, solved = leave_one_out(data, alphas, self.fit_intercept, choose)
+            sizes = data.task_sizes()
+        else:
+            errors, sizes = errors_of_folds(data, alphas, folds, self.fit_intercept)
+            solved = None
+        best = self._best(errors)
         self.alphas_, self.alpha_ = alphas, alphas[best]
         self.mse_path_ = errors / np.where(sizes > 0, sizes, 1.0)
         self.best_score_ = -float(errors[best, np.arange(data.n_tasks)].sum() / sizes.sum())
-        return self._store(data, *ridge_per_task(data, self.alpha_, self.fit_intercept))
+        if solved is None:
+            solved = ridge_per_task(data, self.alpha_, self.fit_intercept)
+        return self._store(data, *solved)
 
-    def _errors(self, data, alphas, folds):
-        """Sums of squared errors (n_alphas, n_tasks) of rows left out, and their weights."""
-        errors = np.zeros((len(alphas), data.n_tasks))
-        if folds is None:
-            for design in designs(data, self.fit_intercept):
-                errors[:, design.tasks] = RidgePath(design).leave_one_out(alphas)
-            return errors, data.task_sizes()
-        sizes = np.zeros(data.n_tasks)
-        for train, test in folds:
-            held_out = data.subset(test)
-            sizes += held_out.task_sizes()
-            paths = [RidgePath(d) for d in designs(data.subset(train), self.fit_intercept)]
+    def _best(self, errors):
+        """Index of the best penalty of every task, from errors (n_alphas, n_tasks)."""
+        criterion = errors if self.alpha_per_task else errors.sum(axis=1, keepdims=True)
+        return np.broadcast_to(np.argmin(criterion, axis=0), errors.shape[1])
+
+
+@complete_docstring
+def multitask_ridge_path(
+    X,
+    y,
+    alphas,
+    *,
+    tasks=None,
+    task_column=None,
+    sample_weight=None,
+    task_weight=None,
+    fit_intercept=True,
+):
+    """Ridge per task for several penalties, all from one decomposition of the features.
+
+    The objective is that of `MultiTaskRidge`.
+
+    Parameters
+    ----------
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        Features, and the task column if ``task_column`` is given.
+    y : array-like of shape (n_samples,) or (n_samples, n_tasks)
+        With a 2-d y every column is a task, and missing entries mean "not observed".
+    alphas : array-like of shape (n_alphas,)
+        Penalties, the same for all tasks; for 0, the least-squares solution of least norm.
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row, instead of ``task_column``.
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    sample_weight : float or array-like of shape (n_samples,), optional
+        Also of shape (n_samples, n_tasks) with a 2-d y.
+    {task_weight}
+    fit_intercept : bool, default=True
+
+    Returns
+    -------
+    coefs : ndarray of shape (n_tasks, n_features, n_alphas)
+        In the order of the sorted task ids and of `alphas`. 0 for a feature that is absent from
+        a task, and for a task whose rows have no weight.
+    intercepts : ndarray of shape (n_tasks, n_alphas)
+
+    Examples
+    --------
+    >>> from skmtl import make_multitask_regression
+    >>> from skmtl.linear_model.ridge import multitask_ridge_path
+    >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
+    >>> coefs, intercepts = multitask_ridge_path(X, y, [0.1, 1.0, 10.0], task_column=0)
+    >>> coefs.shape, intercepts.shape
+    ((4, 20, 3), (4, 3))
+    """
+    reader = MultiTaskRidge(task_column=task_column, task_weight=task_weight)
+    data = reader._read_training_data(X, y, tasks, sample_weight)
+    alphas = check_penalties(alphas, "alphas", strict=False)
+    coefs = np.zeros((len(alphas), data.n_tasks, data.n_features))
+    intercepts = np.zeros((data.n_tasks, len(alphas)))
+    with suited_threads(data):
+        for path in ridge_paths(data, fit_intercept):
+            tasks, x_mean, y_mean = path.design.tasks, path.design.x_mean, path.design.y_mean
             for k, alpha in enumerate(alphas):
-                solved = assemble(data, ((path.design, path.coef(alpha)) for path in paths))
-                errors[k] += held_out.sum_by_task(held_out.squared_errors(*solved))
-        return errors, sizes
-
-
-def designs(data, fit_intercept):
-    """The weighted, centred design of one block after the other."""
-    free = np.zeros(data.n_features, dtype=bool)
-    for block in data.blocks():
-        yield Design(block, fit_intercept=fit_intercept, free=free)
-
-
-def ridge_per_task(data, alphas, fit_intercept):
-    """Coefficients (n_features, n_tasks) and intercepts for one penalty per task."""
-    blocks = designs(data, fit_intercept)
-    return assemble(data, ((design, ridge_coef(design, alphas[design.tasks])) for design in blocks))
-
-
-def assemble(data, solved):
-    """Coefficients and intercepts of all tasks from pairs (design, its coefficients)."""
-    coef = np.zeros((data.n_features, data.n_tasks))
-    intercept = np.zeros(data.n_tasks)
-    for design, part in solved:
-        coef[:, design.tasks], intercept[design.tasks] = design.complete(part)
-    return coef, intercept
+                coef = path.coef(alpha)
+                coefs[k, tasks] = coef.T
+                intercepts[tasks, k] = y_mean - x_mean @ coef
+    if reader.absent_features_ is not None:
+        coefs[:, reader.absent_features_] = 0.0
+    if not np.isfinite(coefs).all():
+        raise ValueError(
+            "multitask_ridge_path found no finite coefficients: the scales of X or y exceed the "
+            "range of float64. Standardise them first."
+        )
+    return np.moveaxis(coefs, 0, -1), intercepts
 
 
 def read_folds(cv, X, y, data, *, unseen_tasks=False):
@@ -263,12 +313,17 @@ def check_grid(grid, name, *, default, strict=True):
     """A grid of penalties as a sorted float array."""
     if grid is None:
         return default
-    values = np.unique(np.atleast_1d(np.asarray(grid, dtype=np.float64)))
-    if values.ndim != 1 or not len(values):
-        raise ValueError(f"{name} must hold at least one number, but is {grid!r}.")
-    for value in values:
-        check_number(float(value), name, strict=strict)
-    return values
+    return np.unique(check_penalties(grid, name, strict=strict))
+
+
+def check_penalties(values, name, *, strict):
+    """Penalties as a float array (n_penalties,) in their own order."""
+    penalties = np.atleast_1d(np.asarray(values, dtype=np.float64))
+    if penalties.ndim != 1 or not len(penalties):
+        raise ValueError(f"{name} must hold at least one number, but is {values!r}.")
+    for penalty in penalties:
+        check_number(float(penalty), name, strict=strict)
+    return penalties
 
 
 def feature_variance(data):

@@ -8,6 +8,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import KFold
 
 from skmtl import MultiTaskRidge, MultiTaskRidgeCV
+from skmtl.linear_model.ridge import multitask_ridge_path
 
 SHAPES = [{"n": 12, "p": 4}, {"n": 7, "p": 18}]
 ALPHAS = [0.01, 1.0, 30.0]
@@ -74,9 +75,11 @@ def test_one_penalty_for_all_tasks(layout):
     assert_array_equal(model.alpha_, np.full(case.n_tasks, ALPHAS[best]))
 
 
-@pytest.mark.parametrize("layout", ["column", "vector", "outputs", "outputs_nan", "csc_array"])
-def test_cv_with_folds_is_the_error_of_refits(layout):
-    case = make_case(layout, "rows", seed=4, n=16)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("weights", ["rows", "cells"])
+@pytest.mark.parametrize("p", [5, 22], ids=["n > p", "p > n"])
+def test_cv_with_folds_is_the_error_of_refits(layout, weights, p):
+    case = make_case(layout, weights, seed=4, n=16, p=p)
     folds = list(KFold(3, shuffle=True, random_state=0).split(case.y))
     model = MultiTaskRidgeCV(ALPHAS, cv=folds, **case.init).fit(case.X, case.y, **case.fit)
     errors = np.zeros((len(ALPHAS), case.n_tasks))
@@ -87,6 +90,54 @@ def test_cv_with_folds_is_the_error_of_refits(layout):
                 w, b = ridge_by_normal_equations(X[kept], y[kept], v[kept], alpha)
                 errors[k, t] += v[out] @ (y[out] - X[out] @ w - b) ** 2 / v.sum()
     assert_allclose(model.mse_path_, errors, rtol=1e-8)
+
+
+@pytest.mark.parametrize("alphas", [[0.1], np.logspace(-3, 6, 40)], ids=["one", "many"])
+@pytest.mark.parametrize("per_task", [True, False])
+def test_features_without_any_variance(alphas, per_task):
+    Y = np.random.RandomState(0).normal(size=(20, 3))
+    X = np.full((20, 2), 7.0)
+    model = MultiTaskRidgeCV(alphas, alpha_per_task=per_task).fit(X, Y)
+    assert_allclose(model.coef_, 0.0)
+    assert_allclose(model.intercept_, Y.mean(axis=0))
+    alone = np.mean(((Y - Y.mean(axis=0)) * 20 / 19) ** 2, axis=0)
+    assert_allclose(model.mse_path_, np.tile(alone, (len(alphas), 1)))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("weights", [None, "cells"])
+@pytest.mark.parametrize("shape", SHAPES, ids=["n > p", "p > n"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_path_is_one_model_per_penalty(layout, weights, shape, fit_intercept):
+    case = make_case(layout, weights, seed=12, **shape)
+    alphas = [5.0, 0.01, 300.0]
+    options = {"fit_intercept": fit_intercept, "task_weight": "balanced"}
+    coefs, intercepts = multitask_ridge_path(
+        case.X, case.y, alphas, **options, **case.init, **case.fit
+    )
+    assert coefs.shape == (case.n_tasks, case.n_features, 3)
+    for k, alpha in enumerate(alphas):
+        model = MultiTaskRidge(alpha, **options, **case.init).fit(case.X, case.y, **case.fit)
+        assert_allclose(coefs[:, :, k], model.coef_, rtol=1e-8, atol=1e-11)
+        assert_allclose(intercepts[:, k], model.intercept_, rtol=1e-8, atol=1e-11)
+
+
+def test_path_without_penalty_is_the_least_norm_solution():
+    case = make_case("column", n=4, p=15, seed=8)
+    coefs, _ = multitask_ridge_path(case.X, case.y, [0.0, 1.0], **case.init)
+    for t, (X, y, _) in enumerate(case.tasks):
+        least = np.linalg.pinv(X - X.mean(axis=0), rcond=1e-10) @ (y - y.mean())
+        assert_allclose(coefs[t, :, 0], least, rtol=1e-8, atol=1e-10)
+
+
+def test_path_refuses_what_it_cannot_solve():
+    case = make_case("column")
+    for alphas in ([], [-1.0], [np.nan], [[1.0, 2.0], [3.0, 4.0]]):
+        with pytest.raises(ValueError, match="alphas"):
+            multitask_ridge_path(case.X, case.y, alphas, **case.init)
+    X, y = case.tasks[0][:2]
+    with pytest.raises(ValueError, match="no finite coefficients"), np.errstate(all="ignore"):
+        multitask_ridge_path(X * 1e-8, y * 1e303, [0.0])
 
 
 @pytest.mark.parametrize("weighted", [False, True])

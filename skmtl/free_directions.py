@@ -1,0 +1,87 @@
+"""Intercepts and features without penalty, at their optimum given all other coefficients."""
+
+import numpy as np
+
+MOST_STEPS = 100
+SETTLED = 1e-14  # Newton decrement of a task relative to the scale of the loss
+
+
+class FreeDirections:
+    """Damped Newton steps on the columns of a small design, for all columns of W at once.
+
+    Parameters
+    ----------
+    layout : Layout
+    design : ndarray of shape (n_rows, n_directions), or None
+        None: one column of ones, the intercept.
+    scale : float
+        Sum of losses relative to which a decrease is nothing.
+    """
+
+    def __init__(self, layout, design, scale):
+        self.layout = layout
+        self.design = design
+        self.scale = scale
+
+    def settle(self, fitted):
+        """(change of the coefficients, linear predictions, where they are settled).
+
+        With |f'''| <= M f'' along a step of span M, the slope after t steps is at most
+        -s + s (e^(M t) - 1) / M, so that t = log(1 + M) / M never overshoots (the quasi
+        self-concordance of Bach 2010, *Self-concordant analysis for logistic regression*).
+        """
+        layout, fitted, total = self.layout, list(fitted), 0.0
+        settled = np.zeros(layout.n_columns, dtype=bool)
+        for _ in range(MOST_STEPS):
+            direction, decrement, done = self._direction(fitted)
+            moves = layout.apply(self.design, direction)
+            for k, (columns, move) in enumerate(zip(layout.columns, moves, strict=True)):
+                low = np.minimum(move.min(axis=1), 0.0)
+                span = layout.largest(k, np.maximum(move.max(axis=1), 0.0) - low)
+                step = np.log1p(span) / np.where(span > 0, span, 1.0)
+                fitted[k] = fitted[k] + layout.spread(k, step)[:, None] * move
+                direction[:, columns] *= step[:, None]
+                # Where an optimum is at infinity, the span stays near 1 and the decrement vanishes.
+                enough = np.where(span < 0.5, SETTLED, 1e-8 * SETTLED)
+                settled[columns] = (decrement[k] <= enough)[:, None]
+            total = total + direction
+            if (settled | done).all():
+                break
+        return total, fitted, settled
+
+    def _direction(self, fitted):
+        """Newton direction, its decrement per task, and columns whose loss is next to nothing."""
+        layout = self.layout
+        slopes = [v * part.loss.gradient(y, z) for part, y, v, z in layout.cells(fitted)]
+        gradient = layout.adjoint(self.design, slopes)
+        direction, decrements = np.zeros_like(gradient), []
+        done = np.zeros(layout.n_columns, dtype=bool)
+        for k, (part, y, v, z) in enumerate(layout.cells(fitted)):
+            columns = layout.columns[k]
+            (n_tasks, K), m = columns.shape, len(gradient)
+            bends = v[:, :, None] * part.loss.hessian(y, z)
+            hessian = np.empty((n_tasks, m, K, m, K))
+            for a in range(K):
+                for b in range(a + 1):
+                    gram = layout.grams(k, self.design, bends[:, a, b])
+                    hessian[:, :, a, :, b] = hessian[:, :, b, :, a] = gram
+            right = gradient[:, columns].transpose(1, 0, 2).reshape(n_tasks, m * K)
+            moves = -least_norm(hessian.reshape(n_tasks, m * K, m * K), right)
+            decrements.append(-np.sum(moves * right, axis=1) / self.scale)
+            direction[:, columns] = moves.reshape(n_tasks, m, K).transpose(1, 0, 2)
+            losses = layout.by_task(k, v * part.loss.value(y, z))
+            done[columns] = losses <= 0.01 * SETTLED * self.scale
+        return direction, decrements, done
+
+
+def least_norm(matrices, right):
+    """Solutions of stacked semi-definite systems that may be singular, scaled to diagonal 1."""
+    diagonal = np.einsum("tii->ti", matrices)
+    scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+    if matrices.shape[1] == 1:
+        return np.where(diagonal > 0, right / scale**2, 0.0)
+    values, vectors = np.linalg.eigh(matrices / (scale[:, :, None] * scale[:, None, :]))
+    cut = 1e-13 * len(matrices[0]) * values.max(axis=1, initial=0.0, keepdims=True)
+    inverse = np.where(values > cut, 1.0 / np.where(values > cut, values, 1.0), 0.0)
+    turned = np.einsum("tij,ti->tj", vectors, right / scale)
+    return np.einsum("tij,tj->ti", vectors, inverse * turned) / scale
