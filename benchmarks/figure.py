@@ -43,7 +43,7 @@ def draw_gaps(results, key):
 def fastest_to_gaps(runs):
     """Gaps, from the smallest, and the seconds of the fastest run that reached each."""
     runs = sorted((run for run in runs if run["gap"] is not None), key=lambda run: run["gap"])
-    seconds = np.minimum.accumulate([np.median(run["seconds"]) for run in runs])
+    seconds = np.minimum.accumulate([run["seconds"] for run in runs])
     return np.clip([run["gap"] for run in runs], LEAST_GAP, None), seconds
 
 

@@ -12,13 +12,14 @@ GAPS = (1e-4, 1e-6, 1e-8)
 RUNGS_PER_DECADE = 2  # a coarser ladder would make methods solve too far
 TOLERANCES = 10.0 ** -np.arange(2.0, 12.5, 1 / RUNGS_PER_DECADE)
 FIRST_RUNG = 2 * RUNGS_PER_DECADE  # tolerance 1e-4: what most methods need for the first gap
-MOST_CUTS = 2  # then a method is given up on a problem
+SEARCH_PATIENCE = 2  # times the patience of a run: then no further tolerance is tried
 LONG = 2.0  # seconds; longer runs are not repeated, since they vary little
-SHORT = 0.1  # seconds; shorter runs are repeated to about this much (ten times at most) in a row
+SHORT = 0.1  # seconds; shorter runs are repeated to about this much in a row
+MOST_IN_A_ROW = 10
 
 
 class Cut(BaseException):
-    """A run took longer than the patience; no `except Exception` on the way may swallow it."""
+    """Patience is at its end; no `except Exception` on the way may swallow it."""
 
 
 @contextmanager
@@ -93,26 +94,37 @@ class Ladder:
     patience: float
     runs: dict = field(default_factory=dict)  # rung: Run
     rungs: dict = field(default_factory=dict)  # gap: the first rung that reached it
+    cut: bool = False
     error: str | None = None
 
     def explore(self):
         """Find the first rung that reaches each gap."""
-        start = FIRST_RUNG
         try:
-            for gap in GAPS:
-                rung = first_reaching(self._gap_at, gap, start, len(TOLERANCES))
-                if rung not in self.runs or self.runs[rung].gap is None:
-                    return  # the gaps to come are smaller
-                self.rungs[gap] = rung
-                start = min(rung + 2 * RUNGS_PER_DECADE, len(TOLERANCES) - 1)
+            self._search()
+        except Cut:
+            self.cut = True
         except Exception as error:  # one broken method must not end the comparison
             self.error = f"{type(error).__name__}: {error}"[:300]
+        for gap in GAPS:  # what a search that did not end has found
+            judged = [(r, run) for r, run in self.runs.items() if run.gap is not None]
+            reached = [rung for rung, run in judged if run.gap <= gap]
+            if gap not in self.rungs and reached:
+                self.rungs[gap] = min(reached, key=lambda rung: self.runs[rung].seconds[0])
+
+    def _search(self):
+        start = FIRST_RUNG
+        for gap in GAPS:
+            rung = first_reaching(self._gap_at, gap, start, len(TOLERANCES))
+            if rung not in self.runs or self.runs[rung].gap is None:
+                return  # the gaps to come are smaller
+            self.rungs[gap] = rung
+            start = min(rung + 2 * RUNGS_PER_DECADE, len(TOLERANCES) - 1)
 
     def _gap_at(self, rung):
-        """Gap of the run at a rung; None if it was cut, or too many were."""
+        """Gap of the run at a rung; None if it was cut."""
         if rung not in self.runs:
-            if sum(run.gap is None for run in self.runs.values()) == MOST_CUTS:
-                return None
+            if sum(run.seconds[0] for run in self.runs.values()) > SEARCH_PATIENCE * self.patience:
+                raise Cut
             seconds, W = timed(lambda: self.solve(TOLERANCES[rung]), self.patience)
             if W is None:
                 self.runs[rung] = Run(None, 0, [seconds])
@@ -123,11 +135,12 @@ class Ladder:
 
     def repeat(self):
         for rung in sorted(set(self.rungs.values())):
-            run = self.runs[rung]
-            if run.seconds[0] <= LONG:
-                run.seconds.append(
-                    timed(lambda r=rung: self.solve(TOLERANCES[r]), self.patience)[0]
-                )
+            seconds = self.runs[rung].seconds
+            if seconds[0] > LONG:
+                continue
+            times = min(MOST_IN_A_ROW, 1 + int(SHORT / seconds[0]))
+            for _ in range(times):
+                seconds.append(timed(lambda r=rung: self.solve(TOLERANCES[r]), self.patience)[0])
 
     def seconds_to_gaps(self):
         """Per gap the fastest median of the repeated rungs that reached it; None if none did."""
@@ -142,11 +155,16 @@ class Ladder:
 
     def record(self):
         runs = [
-            {"tol": float(TOLERANCES[rung]), "gap": run.gap, "seconds": run.seconds}
+            {
+                "tol": float(TOLERANCES[rung]),
+                "gap": run.gap,
+                "seconds": float(np.median(run.seconds)),
+                "times": len(run.seconds),
+            }
             for rung, run in sorted(self.runs.items())
         ]
         record = {"seconds": self.seconds_to_gaps(), "runs": runs}
-        if any(run.gap is None for run in self.runs.values()):
+        if self.cut or any(run.gap is None for run in self.runs.values()):
             record["cut"] = True
         if self.error:
             record["error"] = self.error

@@ -276,11 +276,10 @@ class MultiTaskLinearRegressor(RegressorMixin, TaskPredictor):
     def _mean_model(self, data, coef, intercept):
         """Mean coefficients over the tasks that have a feature, weighted by their rows."""
         sizes = data.task_sizes()
-        weights = np.repeat(sizes[:, None], data.n_features, axis=1)
-        if self.absent_features_ is not None:
-            weights[self.absent_features_] = 0.0
-        total = np.maximum(weights.sum(axis=0), np.finfo(float).tiny)
-        return (weights * coef).sum(axis=0) / total, sizes @ intercept / sizes.sum()
+        total = sizes.sum()
+        if self.absent_features_ is not None:  # the coefficients there are 0
+            total = np.maximum(sizes @ ~self.absent_features_, np.finfo(float).tiny)
+        return sizes @ coef / total, sizes @ intercept / sizes.sum()
 
     @complete_docstring
     def predict(self, X, *, tasks=None):

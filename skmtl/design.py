@@ -39,8 +39,8 @@ class Design:
             self.y_mean = weights @ Y / weights.sum()
         root = self.root = np.sqrt(weights)
         self.Y = (Y - self.y_mean) * root[:, None]
-        noise = (ROUNDING * self.y_mean) ** 2 * weights.sum()
-        self.Y[:, np.einsum("ij,ij->j", self.Y, self.Y) <= noise] = 0.0
+        largest = np.abs(Y - self.y_mean).max(axis=0, initial=0.0)
+        self.Y[:, largest <= ROUNDING * np.abs(self.y_mean)] = 0.0
         if sparse.issparse(X):
             self._init_sparse(X, root, free, fit_intercept)
         else:
@@ -63,8 +63,8 @@ class Design:
 
     def _without_constants(self, X):
         """Centred columns that hold nothing but rounding errors become zero."""
-        noise = (ROUNDING * self.x_mean) ** 2 * len(X)
-        constant = np.einsum("ij,ij->j", X, X) <= noise
+        largest = np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0))
+        constant = largest <= ROUNDING * np.abs(self.x_mean)
         if constant.any():
             X[:, constant] = 0.0
         return X
@@ -85,7 +85,7 @@ class Design:
             raw = np.asarray(self.X.multiply(self.X).sum(axis=0)).ravel()
             left = self.squared_norms() > ROUNDING * raw
             if not left.all():
-                self.X = sparse.csc_array(self.X @ sparse.diags_array(left.astype(np.float64)))
+                self.X = sparse.csc_array(self.X @ sparse.diags(left.astype(np.float64)))
                 self.B = self.B * left
 
     def _project_out(self, columns):

@@ -92,7 +92,7 @@ ESTIMATOR_TEXTS = {
     fit_intercept : bool, default=True
     tol : float, default=1e-4
         Duality gap to reach on the folds, relative to the objective of zero coefficients. The
-        final fit reaches 1e-6 at least.
+        final fit aims at 1e-10.
     max_iter : int, default=1000
         Iterations of every fit.
     n_jobs : int, optional

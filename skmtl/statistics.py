@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import sparse
 
+from skmtl.design import ROUNDING
 from skmtl.quadratic import Gram
 
 LOST_DIGITS = 1e-6  # a difference smaller than this share of the whole is read from the rows
@@ -145,6 +146,22 @@ class CentredSums:
         self.squares = sums.yy - sums.y * y_mean
         self.x_mean = means + sums.by_task(sums.x_origin).T
         self.y_mean = y_mean + sums.y_origin
+        self._forget_constants(sums, mean + sums.x_origin)
+
+    def _forget_constants(self, sums, means):
+        """Features and targets of which rounding errors are left become zero, as in a Design."""
+        diagonal = np.einsum("bjj->bj", self.gram)
+        noise = (ROUNDING * means) ** 2 * sums.weight[:, None]
+        noise += ROUNDING * np.einsum("bjj->bj", sums.xx)
+        constant = diagonal <= noise
+        if constant.any():
+            self.gram[constant] = 0.0
+            self.gram.swapaxes(1, 2)[constant] = 0.0
+            self.cross[sums.by_task(constant).T] = 0.0
+        noise = (ROUNDING * self.y_mean) ** 2 * sums.by_task(sums.weight) + ROUNDING * sums.yy
+        constant = self.squares <= noise
+        self.squares[constant] = 0.0
+        self.cross[:, constant] = 0.0
 
     def quadratic(self, n_bar, tasks):
         return Gram(self.gram / n_bar, self.cross / n_bar, 0.5 * self.squares.sum() / n_bar, tasks)

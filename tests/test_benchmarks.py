@@ -129,9 +129,10 @@ def test_first_reaching_is_the_linear_search(benchmarks, seed):
     assert len(tried) == len(set(tried)) <= 10
 
 
-def test_ladder_takes_the_fastest_run_that_reached(benchmarks):
+def test_ladder_finds_and_repeats_the_loosest_runs_that_reach(benchmarks, monkeypatch):
     """Answers are their own gaps: a tenth of the tolerance, exact from 1e-6 on."""
     timing = benchmarks["timing"]
+    monkeypatch.setattr(timing, "timed", lambda function, patience: (0.02, function()))
     records, active = timing.compare_to_gaps(
         {"one": lambda tol: np.full((4, 2), tol / 10 if tol > 2e-6 else 0.0)},
         lambda W: W[0, 0],
@@ -139,11 +140,34 @@ def test_ladder_takes_the_fastest_run_that_reached(benchmarks):
         patience=60,
     )
     runs = {run["tol"]: run for run in records["one"]["runs"]}
-    repeated = [tol for tol, run in runs.items() if len(run["seconds"]) > 1]
-    assert_allclose(repeated, [1e-3, 1e-5, 1e-6])
-    fastest = min(np.median(run["seconds"]) for run in runs.values() if run["gap"] <= 1e-8)
-    assert records["one"]["seconds"]["1e-08"] >= fastest
+    assert_allclose([tol for tol, run in runs.items() if run["times"] > 1], [1e-3, 1e-5, 1e-6])
+    assert {run["times"] for run in runs.values()} == {1, 7}  # 0.1 seconds in a row
+    assert set(records["one"]["seconds"].values()) == {0.02}
     assert active == 0
+
+
+def test_time_to_a_gap_is_the_fastest_median_that_reached(benchmarks):
+    timing = benchmarks["timing"]
+    ladder = timing.Ladder(None, None, 60.0)
+    ladder.runs = {
+        2: timing.Run(1e-5, 1, [3.0, 4.0, 9.0]),
+        5: timing.Run(1e-6, 1, [2.0, 1.0, 7.0]),
+        7: timing.Run(1e-7, 1, [0.5]),  # tried on the way, not repeated
+    }
+    ladder.rungs = {1e-4: 2, 1e-6: 5}
+    assert ladder.seconds_to_gaps() == {"1e-04": 2.0, "1e-06": 2.0, "1e-08": None}
+
+
+def test_search_ends_with_patience_but_keeps_what_it_found(benchmarks, monkeypatch):
+    timing = benchmarks["timing"]
+    monkeypatch.setattr(timing, "timed", lambda function, patience: (1.0, function()))
+    records, _ = timing.compare_to_gaps(
+        {"slow": lambda tol: np.full((1, 1), tol)}, lambda W: W[0, 0], repeats=1, patience=1.5
+    )
+    assert records["slow"]["cut"]
+    assert len(records["slow"]["runs"]) == 4
+    assert records["slow"]["seconds"]["1e-04"] == 1.0
+    assert records["slow"]["seconds"]["1e-08"] is None
 
 
 def test_cut_and_broken_methods_are_recorded(benchmarks):
@@ -158,7 +182,7 @@ def test_cut_and_broken_methods_are_recorded(benchmarks):
         {"endless": endless, "broken": broken}, lambda W: 0.0, repeats=2, patience=0.02
     )
     assert records["endless"]["cut"]
-    assert 1 <= len(records["endless"]["runs"]) <= 2
+    assert 1 <= len(records["endless"]["runs"]) <= 3
     assert "no solver" in records["broken"]["error"]
     assert {s for record in records.values() for s in record["seconds"].values()} == {None}
     assert active is None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import LAYOUTS, make_case
 from numpy.testing import assert_allclose
+from scipy import sparse
 from test_problem import read
 
 from skmtl.losses import SquaredLoss
@@ -92,6 +93,21 @@ def test_lost_digits_are_read_again(in_y):
     ours = Problem(sums.of_fold(train, test)[0], L21(0.1), SquaredLoss())
     theirs = Problem(data.subset(train), L21(0.1), SquaredLoss())
     assert_allclose(ours.quadratic.cross, theirs.quadratic.cross, rtol=1e-6)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sparse.csr_array])
+def test_constants_are_zero(container):
+    """Weights and numbers without a finite binary form leave rounding errors of a constant."""
+    rng = np.random.RandomState(3)
+    X, Y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
+    X[:, 1], Y[:, 0] = 1e6 / 3, 0.1
+    data = make_task_data(container(X), Y, sample_weight=rng.rand(30))
+    problem = Problem(FoldSums(data, True).whole, L21(0.1), SquaredLoss())
+    assert np.all(problem.quadratic.gram[0][1] == 0)
+    assert np.all(problem.quadratic.gram[0][:, 1] == 0)
+    assert np.all(problem.quadratic.cross[1] == 0)
+    assert np.all(problem.quadratic.cross[:, 0] == 0)
+    assert np.all(problem.quadratic.cross[[0, 2], 1] != 0)
 
 
 def test_folds_that_are_no_complements():

@@ -24,7 +24,7 @@ def two_threads():
 
 
 def data(n_features):
-    return make_task_data(np.ones((2, n_features)), np.ones(2))
+    return make_task_data(np.ones((n_features, n_features)), np.ones(n_features))
 
 
 def test_small_problems_run_on_one_thread(two_threads):

@@ -79,15 +79,17 @@ class PenalizedRegressorCV(PathCV, MultiTaskLinearRegressor):
             row, column, gaps = self._search(X, y, data, folds, problem, grids)
             self._store_path(grids, row, column)
             best = grids[row, column : column + 1], self._l1_ratios()[row]
-            tol = min(self.tol, FINAL_TOL)
-            (final,) = self._solve_path(problem, *best, tol)
+            (final,) = self._solve_path(problem, *best, min(self.tol, FINAL_TOL))
+        final = final._replace(converged=final.converged or final.gap <= self.tol)
         warn_of_fits(gaps, self.tol, "of the folds" if self.criterion == "cv" else "of the path")
-        warn_unless_converged(final, tol=tol, max_iter=self.max_iter)
+        warn_unless_converged(final, tol=self.tol, max_iter=self.max_iter)
         self.dual_gap_, self.n_iter_ = float(final.gap), final.n_iter
         return self._store(data, final.coef, final.intercept)
 
     def _search(self, X, y, data, folds, problem, grids):
         """Row and column of the choice, and the gaps of fits that did not converge."""
+        for name in ("mse_path_", "criterion_path_", "df_path_"):
+            vars(self).pop(name, None)  # of an earlier fit by another criterion
         if self.criterion == "cv":
             losses, gaps = self._cross_validate(X, y, data, folds, grids)
             self.mse_path_ = losses[0] if len(losses) == 1 else losses

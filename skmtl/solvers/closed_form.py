@@ -189,7 +189,8 @@ class RidgePath:
         1 - leverage, nothing cancels when the model nearly interpolates.
         """
         design = self.design
-        orthogonal = design.Y[rows, columns] - left @ self.projected[:, columns]
+        orthogonal = left @ self.projected[:, columns]
+        np.subtract(design.Y[rows, columns], orthogonal, out=orthogonal)
         weight = design.weights.sum()
         share = design.weights[rows] / weight if design.fit_intercept else 0.0
         spare = 1.0 - np.einsum("ij,ij->i", left, left) - share

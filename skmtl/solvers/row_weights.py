@@ -7,12 +7,9 @@ number of tasks. With K = I + X diag(d) X', the residual R = K^-1 Y and Z = X'R,
     f(d) = (<Y, K^-1 Y> + sum_j lam_j^2 d_j) / 2,    df/dd_j = (lam_j^2 - ||z_j||^2) / 2,
     Hessian = (X'K^-1 X) o (Z Z'),    w_j = d_j z_j,    ||z_j|| = lam_j where d_j > 0.
 
-A ridge on W counts as further rows sqrt(ridge_j) of X with target 0. Two forms give these
-quantities: `GramForm` factorises a matrix of the side of the support, `KernelForm` one of the
-side of the number of rows.
+A ridge on W counts as further rows sqrt(ridge_j) of X with target 0. For tasks with rows of their
+own f and the Hessian are sums over tasks. The forms of `row_forms` give these quantities.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
@@ -24,170 +21,10 @@ CG_STEPS = 50
 BOUND_ROUNDS = 6
 NEW_FEATURES = 200  # at least so many violators join the support in one step
 ROUGH_GAP = 1e-3  # above it correlations in single precision will do
-EXPLICIT = 10  # form the Hessian where it costs less than so many products with it
-NEGLIGIBLE = 1e-4  # d_j ||x_j||^2 below which I - (I + A)^-1 would cancel
 PATIENCE = 50  # steps without halving the gap
 SMALLEST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e6
 TINY = np.finfo(float).tiny
-
-
-class State(NamedTuple):
-    """What is known at the weights d."""
-
-    d: np.ndarray
-    support: np.ndarray
-    factor: np.ndarray  # Cholesky factor
-    value: float  # f(d)
-    fitted: float  # <X'Y, W>
-    solved: np.ndarray  # W on the support (GramForm) or R (KernelForm)
-
-
-class GramForm:
-    """Through X'X, X'Y and ||Y||^2 / 2.
-
-    Parameters
-    ----------
-    gram : ndarray of shape (n_features, n_features)
-    cross : ndarray of shape (n_features, n_tasks)
-    energy : float
-    ridge : ndarray of shape (n_features,)
-    """
-
-    def __init__(self, gram, cross, energy, ridge):
-        self.gram = gram + np.diag(ridge) if ridge.any() else gram
-        self.cross, self.energy = cross, energy
-        self.diagonal = np.einsum("jj->j", self.gram)
-
-    def evaluate(self, d, lam):
-        support = np.flatnonzero(d)
-        root = np.sqrt(d[support])[:, None]
-        matrix = self.gram[support[:, None], support]
-        matrix *= root
-        matrix *= root.T
-        matrix.flat[:: len(support) + 1] += 1.0
-        factor = linalg.cholesky(matrix, lower=True, overwrite_a=True, check_finite=False)
-        cross = self.cross[support]
-        W = root * linalg.cho_solve((factor, True), root * cross, check_finite=False)
-        fitted = np.vdot(cross, W)
-        value = self.energy + 0.5 * ((lam * lam) @ d - fitted)
-        return State(d, support, factor, value, fitted, W)
-
-    def correlations(self, state, *, rough):
-        """Z = X'R - ridge W."""
-        return self.cross - self.gram[:, state.support] @ state.solved
-
-    def hessian(self, state, free, units, *, rough):
-        """Product with (X'K^-1 X) o (U U') on the features `free`, its diagonal, their scale."""
-        H = self._projected(state, free)
-        H *= units @ units.T
-        return H.__matmul__, np.einsum("jj->j", H).copy(), np.ones(len(free))
-
-    def _projected(self, state, free):
-        """X'K^-1 X on `free`: D^-1/2 (I - (I + A)^-1) D^-1/2 on the support, which does not cancel.
-
-        A = D^1/2 X'X D^1/2. The rest goes through triangular solves with few right-hand sides.
-        """
-        d, support, factor = state.d, state.support, state.factor
-        large = d[free] * self.diagonal[free] > NEGLIGIBLE
-        small, large = np.flatnonzero(~large), np.flatnonzero(large)
-        out = np.empty((len(free), len(free)))
-        root = np.sqrt(d[free[large]])
-        where = np.searchsorted(support, free[large])
-        if len(large):
-            inverse = linalg.lapack.dpotri(factor, lower=1)[0]
-            inverse = np.tril(inverse) + np.tril(inverse, -1).T
-            if len(large) < len(support):
-                inverse = inverse[where[:, None], where]
-            inverse /= -root[:, None]
-            inverse /= root
-            inverse.flat[:: len(root) + 1] += 1.0 / root**2
-            out[large[:, None], large] = inverse
-        if len(small):
-            columns = free[small]
-            cross = self.gram[support[:, None], columns] * np.sqrt(d[support])[:, None]
-            half = linalg.solve_triangular(factor, cross, lower=True, check_finite=False)
-            out[small[:, None], small] = self.gram[columns[:, None], columns] - half.T @ half
-            if len(large):
-                back = linalg.solve_triangular(
-                    factor, half, lower=True, trans=1, check_finite=False
-                )
-                mixed = back[where] / root[:, None]
-                out[large[:, None], small] = mixed
-                out[small[:, None], large] = mixed.T
-        return out
-
-
-class KernelForm:
-    """Through the rows of X, for more features than rows.
-
-    Directions are found in single precision (with every column of X scaled to norm 1), and so are
-    the correlations while the gap is large; what is accepted, and the gap, in double precision.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_rows, n_features)
-    Y : ndarray of shape (n_rows, n_tasks)
-    ridge : ndarray of shape (n_features,)
-    """
-
-    def __init__(self, X, Y, ridge):
-        self.X, self.Y, self.ridge = X, Y, ridge
-        self.energy = 0.5 * np.vdot(Y, Y)
-        norms = np.sqrt(np.einsum("ij,ij->j", X, X))
-        self.scale = np.where(norms > 0, norms, 1.0)
-        self.rough_X = np.empty(X.shape, dtype=np.float32, order="F")
-        np.divide(X, self.scale, out=self.rough_X, casting="same_kind")
-
-    def evaluate(self, d, lam):
-        support = np.flatnonzero(d)
-        part = self.X[:, support] * np.sqrt(d[support] / (1.0 + self.ridge[support] * d[support]))
-        K = part @ part.T
-        K.flat[:: len(K) + 1] += 1.0
-        factor = linalg.cholesky(K, lower=True, overwrite_a=True, check_finite=False)
-        R = linalg.cho_solve((factor, True), self.Y, check_finite=False)
-        linear = np.vdot(self.Y, R)
-        value = 0.5 * (linear + (lam * lam) @ d)
-        return State(d, support, factor, value, 2.0 * self.energy - linear, R)
-
-    def correlations(self, state, *, rough):
-        """Z = X'R - ridge W."""
-        R = state.solved
-        if rough:
-            size = np.abs(R).max() + TINY
-            Z = (self.rough_X.T @ (R / size).astype(np.float32)) * (size * self.scale)[:, None]
-        else:
-            Z = self.X.T @ R
-        if self.ridge.any():
-            Z /= (1.0 + self.ridge * state.d)[:, None]
-        return Z
-
-    def hessian(self, state, free, units, *, rough):
-        """Product with (X'K^-1 X) o (U U') on the features `free`, its diagonal, their scale."""
-        factor, X, scale = state.factor, self.rough_X[:, free], self.scale[free]
-        if rough:
-            factor, units = factor.astype(np.float32), units.astype(np.float32)
-        else:
-            X = self.X[:, free] / scale
-        M = linalg.solve_triangular(factor, X, lower=True, overwrite_b=True, check_finite=False)
-        extra = np.zeros(len(free), dtype=M.dtype)
-        if self.ridge.any():
-            ridge = self.ridge[free]
-            shrink = 1.0 / (1.0 + ridge * state.d[free])
-            M *= shrink.astype(M.dtype)
-            extra = (ridge * shrink / scale**2).astype(M.dtype)
-        n_rows, n_tasks = len(M), units.shape[1]
-        if len(free) * (n_rows + n_tasks) < 4 * EXPLICIT * n_rows * n_tasks:
-            H = M.T @ M
-            H *= units @ units.T
-            H.flat[:: len(H) + 1] += extra
-            return H.__matmul__, np.einsum("jj->j", H).copy(), scale
-
-        def product(v):
-            image = M.T @ (M @ (v[:, None] * units))
-            return np.einsum("ij,ij->i", image, units) + extra * v
-
-        return product, np.einsum("ij,ij->j", M, M) + extra, scale
 
 
 def conjugate_gradients(product, diagonal, b, v, free):
@@ -247,7 +84,7 @@ def minimise(form, lam, d, *, tol, max_iter):
 
     Parameters
     ----------
-    form : GramForm or KernelForm
+    form : GramForm, KernelForm or StackForm
     lam : ndarray of shape (n_features,)
         Weights of the row norms, all above 0.
     d : ndarray of shape (n_features,)

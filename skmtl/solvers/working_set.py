@@ -1,16 +1,16 @@
 """The outer loop, which owns the duality gap of the whole problem, and chooses the method.
 
-The l2,1 norm over shared rows has a Newton method of its own (`shared_rows`); everything else, and
-what that leaves unfinished, is met by proximal and Newton steps on working sets of features.
+The l2,1 norm has methods of its own (`l21`); everything else, and what they leave unfinished, is
+met by proximal and Newton steps on working sets of features.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
+from skmtl.solvers.l21 import L21Rounds, is_suited
 from skmtl.solvers.newton import NewtonSteps
 from skmtl.solvers.proximal import ProximalSteps
-from skmtl.solvers.shared_rows import SharedRows, is_suited
 
 SOLVERS = ("auto", "newton", "coordinate-descent", "proximal")
 PROXIMAL_STEPS = 10
@@ -55,25 +55,25 @@ def solve(problem, *, tol, max_iter, start=None, solver="auto"):
     tol = max(tol, ROUNDING)
     no_signal = problem.quadratic.energy == 0.0
     W = np.zeros(problem.shape) if start is None or no_signal else start
-    shared = SharedRows(problem, solver) if solver != "proximal" and is_suited(problem) else None
+    rounds = L21Rounds(problem, solver) if solver != "proximal" and is_suited(problem) else None
     working_sets = WorkingSets(problem, newton=solver != "proximal")
     n_iter, waited, best = 0, 0, np.inf
     while True:
         product = problem.quadratic.product(W)
         gap = problem.gap(W, product)
         if gap <= tol or n_iter >= max_iter or not problem.shape[0]:
-            return Solution(W, gap, max(n_iter, 1), bool(gap <= tol), _names(shared, working_sets))
+            return Solution(W, gap, max(n_iter, 1), bool(gap <= tol), _names(rounds, working_sets))
         waited = 0 if gap < 0.5 * best else waited + 1
         best = min(gap, best)
-        if shared is not None and not shared.stalled and waited < PATIENCE:
-            W, spent = shared.improve(W, product, gap, tol, max_iter - n_iter)
+        if rounds is not None and not rounds.stalled and waited < PATIENCE:
+            W, spent = rounds.improve(W, product, gap, tol, max_iter - n_iter)
             n_iter += spent
             continue
         before = W
         W, spent, whole = working_sets.improve(W, product, gap, tol, max_iter - n_iter)
         n_iter += spent
         if whole and np.array_equal(W, before):  # a fixed point up to rounding
-            return Solution(W, gap, n_iter, False, _names(shared, working_sets))
+            return Solution(W, gap, n_iter, False, _names(rounds, working_sets))
 
 
 def _names(*methods):

@@ -6,12 +6,14 @@ from math import comb
 
 import numpy as np
 import pytest
+import sklearn
 from helpers import LAYOUTS, make_case
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn import linear_model
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, ShuffleSplit
+from sklearn.utils.fixes import parse_version
 from test_problem import read
 
 from skmtl import MultiTaskElasticNet, MultiTaskLasso
@@ -25,6 +27,7 @@ from skmtl.solvers import solve
 from skmtl.solvers.degrees_of_freedom import degrees_of_freedom
 
 TIGHT = {"tol": 1e-10, "max_iter": 5000}
+NUMBER = "alphas" if parse_version(sklearn.__version__) >= parse_version("1.7") else "n_alphas"
 ALPHAS = [1.0, 0.3, 0.1, 0.03]
 
 
@@ -42,9 +45,10 @@ def outputs(n=40, p=8, n_tasks=3, seed=0, noise=1.0):
 @pytest.mark.parametrize("shape", [(40, 8, 3), (12, 30, 2)], ids=["tall", "wide"])
 def test_lasso_is_that_of_sklearn(fit_intercept, shape):
     X, Y = outputs(*shape)
-    options = {"alphas": 20, "eps": 1e-2, "fit_intercept": fit_intercept, "cv": 4}
-    ours = MultiTaskLassoCV(**options, **TIGHT).fit(X, Y)
-    theirs = linear_model.MultiTaskLassoCV(**options, tol=1e-12, max_iter=100_000).fit(X, Y)
+    options = {"eps": 1e-2, "fit_intercept": fit_intercept, "cv": 4}
+    ours = MultiTaskLassoCV(alphas=20, **options, **TIGHT).fit(X, Y)
+    options |= {NUMBER: 20, "tol": 1e-12, "max_iter": 100_000}
+    theirs = linear_model.MultiTaskLassoCV(**options).fit(X, Y)
     assert_allclose(ours.alphas_, theirs.alphas_, rtol=1e-10)
     assert_allclose(ours.mse_path_, theirs.mse_path_, rtol=1e-4)
     assert_allclose(ours.alpha_, theirs.alpha_, rtol=1e-10)
@@ -55,10 +59,10 @@ def test_lasso_is_that_of_sklearn(fit_intercept, shape):
 
 def test_elastic_net_is_that_of_sklearn():
     X, Y = outputs()
-    options = {"alphas": 10, "l1_ratio": [0.2, 0.7, 1.0], "cv": KFold(3, shuffle=True)}
-    options["cv"].random_state = 0
-    ours = MultiTaskElasticNetCV(**options, **TIGHT).fit(X, Y)
-    theirs = linear_model.MultiTaskElasticNetCV(**options, tol=1e-10, max_iter=10_000).fit(X, Y)
+    options = {"l1_ratio": [0.2, 0.7, 1.0], "cv": KFold(3, shuffle=True, random_state=0)}
+    ours = MultiTaskElasticNetCV(alphas=10, **options, **TIGHT).fit(X, Y)
+    options |= {NUMBER: 10, "tol": 1e-10, "max_iter": 10_000}
+    theirs = linear_model.MultiTaskElasticNetCV(**options).fit(X, Y)
     for name in ("alphas_", "alpha_", "l1_ratio_"):
         assert_allclose(getattr(ours, name), getattr(theirs, name), rtol=1e-10)
     assert ours.alphas_.shape == (3, 10)
@@ -264,6 +268,8 @@ def test_criterion_by_hand(criterion, layout):
     assert_allclose(model.criterion_path_, expected, rtol=1e-6)
     assert model.alpha_ == model.alphas_[np.argmin(expected)]
     assert not hasattr(model, "mse_path_")
+    model.set_params(criterion="cv").fit(case.X, case.y)
+    assert not hasattr(model, "df_path_")
 
 
 def test_criterion_does_not_take_interpolation_for_a_fit():

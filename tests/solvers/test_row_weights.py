@@ -1,17 +1,12 @@
-"""Newton on the row weights: both forms against the definitions, and against each other."""
+"""Newton on the row weights: its forms against the definitions, and against each other."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skmtl.solvers.row_weights import (
-    GramForm,
-    KernelForm,
-    bounded_step,
-    conjugate_gradients,
-    gap_at,
-    minimise,
-)
+from skmtl.quadratic import Gram
+from skmtl.solvers.row_forms import GramForm, KernelForm, StackForm, _inverses
+from skmtl.solvers.row_weights import bounded_step, conjugate_gradients, gap_at, minimise
 
 RIDGES = [np.zeros(6), np.array([0.3, 0.0, 1.0, 0.1, 0.0, 2.0])]
 
@@ -21,8 +16,16 @@ def make(n=5, p=6, n_tasks=3, seed=0):
     return rng.normal(size=(n, p)), rng.normal(size=(n, n_tasks))
 
 
-def both_forms(X, Y, ridge):
-    return GramForm(X.T @ X, X.T @ Y, 0.5 * np.sum(Y**2), ridge), KernelForm(X, Y, ridge)
+def all_forms(X, Y, ridge):
+    """The same problem in every form; in the last one with a Gram matrix per task."""
+    gram, cross, energy = X.T @ X, X.T @ Y, 0.5 * np.sum(Y**2)
+    stack = np.repeat(gram[None], Y.shape[1], axis=0)
+    quadratic = Gram(stack, cross, energy, [np.array([t]) for t in range(Y.shape[1])])
+    return [
+        GramForm(gram, cross, energy, ridge),
+        KernelForm(X, Y, ridge),
+        StackForm(stack, quadratic, ridge),
+    ]
 
 
 def with_ridge_rows(X, Y, ridge):
@@ -32,11 +35,11 @@ def with_ridge_rows(X, Y, ridge):
 
 
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("kind", [0, 1, 2])
 def test_value_and_correlations(kind, ridge):
     X, Y = make()
     d, lam = np.array([0.5, 0.0, 2.0, 1e-7, 0.0, 0.3]), np.linspace(0.5, 1.0, 6)
-    form = both_forms(X, Y, ridge)[kind]
+    form = all_forms(X, Y, ridge)[kind]
     state = form.evaluate(d, lam)
     tall, targets = with_ridge_rows(X, Y, ridge)
     R = np.linalg.solve(np.eye(len(tall)) + tall * d @ tall.T, targets)
@@ -47,11 +50,11 @@ def test_value_and_correlations(kind, ridge):
 
 @pytest.mark.parametrize("free", [np.arange(6), np.array([0, 1, 3, 5])])
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("kind", [0, 1, 2])
 def test_hessian(kind, ridge, free):
     X, Y = make()
     d = np.array([0.5, 0.0, 2.0, 1e-7, 0.0, 0.3])
-    form = both_forms(X, Y, ridge)[kind]
+    form = all_forms(X, Y, ridge)[kind]
     state = form.evaluate(d, np.ones(6))
     Z = form.correlations(state, rough=False)[free]
     tall, _ = with_ridge_rows(X, Y, ridge)
@@ -82,11 +85,11 @@ def test_implicit_hessian_is_the_explicit_one(n_tasks):
 
 
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("kind", [0, 1, 2])
 def test_minimum(kind, ridge):
     X, Y = make()
     lam = np.linspace(0.5, 1.5, 6)
-    W, _ = minimise(both_forms(X, Y, ridge)[kind], lam, np.zeros(6), tol=1e-12, max_iter=100)
+    W, _ = minimise(all_forms(X, Y, ridge)[kind], lam, np.zeros(6), tol=1e-12, max_iter=100)
     Z = X.T @ (Y - X @ W) - ridge[:, None] * W
     norms, used = np.linalg.norm(W, axis=1), W.any(axis=1)
     assert 0 < used.sum() < 6
@@ -98,7 +101,7 @@ def test_gap_is_that_of_the_problem():
     X, Y = make()
     lam, d = np.ones(6), np.array([0.1, 0.0, 0.4, 0.0, 0.2, 0.0])
     found = []
-    for form in both_forms(X, Y, np.zeros(6)):
+    for form in all_forms(X, Y, np.zeros(6)):
         state = form.evaluate(d, lam)
         Z = form.correlations(state, rough=False)
         found.append(gap_at(form, state, np.linalg.norm(Z, axis=1), lam))
@@ -128,3 +131,11 @@ def test_bounded_step_stays_above_its_bounds():
     v = bounded_step(H.__matmul__, np.diag(H), b, lowest)
     assert v[1] == -0.25
     assert_allclose(v[0], (1.0 + 0.25 * 1.9) / 2.0, rtol=0.1)
+
+
+@pytest.mark.parametrize("side", [0, 1, 5, 50])
+def test_inverses_of_a_stack(side):
+    roots = np.random.default_rng(0).normal(size=(3, side, side + 2))
+    stack = roots @ roots.transpose(0, 2, 1) + np.eye(side)
+    identity = _inverses(stack.copy()) @ stack
+    assert_allclose(identity, np.broadcast_to(np.eye(side), stack.shape), atol=1e-10)

@@ -1,9 +1,10 @@
-"""The l2,1 problem of tasks that share their rows: which method, by their costs.
+"""The l2,1 problem: which method, by their costs.
 
-Newton on the row weights costs about cubes of min(n_rows, support) but needs few steps, whatever
-the correlations. Coordinate descent sweeps over n_rows x n_features x n_tasks entries, a number
-of times that nobody knows before. So where there are few tasks for the number of rows, sweeps in
-single precision come first, down to a gap of 1e-2; their number then tells which is cheaper.
+Newton on the row weights costs about cubes of min(n_rows, support), one for tasks that share their
+rows and one per task for others, but needs few steps, whatever the correlations. Coordinate
+descent sweeps over n_rows x n_features x n_tasks entries, a number of times that nobody knows
+before. So where few tasks share many rows, sweeps in single precision come first, down to a gap
+of 1e-2; their number then tells which is cheaper.
 """
 
 import numpy as np
@@ -11,33 +12,33 @@ from scipy import sparse
 
 from skmtl.penalties import L21
 from skmtl.penalties.base import row_norms
-from skmtl.quadratic import Gram, Rows
+from skmtl.quadratic import Gram
 from skmtl.solvers.coordinate_descent import CoordinateDescent
-from skmtl.solvers.row_weights import NEW_FEATURES, GramForm, KernelForm, minimise
+from skmtl.solvers.row_forms import GramForm, KernelForm, StackForm
+from skmtl.solvers.row_weights import NEW_FEATURES, minimise
 
 ROWS_PER_TASK = 30  # with fewer, Newton on the row weights from the start
 FIRST_GAP = 1e-2
 SINGLE_GAP = 5e-6  # what single precision reaches safely
 MOST_SWEEPS = 200  # more in a stage, and Newton takes over
 LARGEST_SIDE = 6000  # of a matrix that is factorised
+LARGEST_STACK = 30_000_000  # entries of all matrices that are factorised
 NEAR_VIOLATION = 0.95
 # Nominal speeds in 1e9 operations a second, one core: only their ratios matter.
 NEWTON_SPEED, SWEEP_SPEED = 30.0, {np.float32: 25.0, np.float64: 12.0}
 
 
 def is_suited(problem):
-    """Whether the problem is a plain l2,1 norm, with or without ridge, over shared rows."""
+    """Whether the penalty is a plain l2,1 norm, with or without ridge."""
     return (
         isinstance(problem.gauge, L21)
         and not problem.gauge.positive
         and not problem.ridge_only.any()
-        and isinstance(problem.quadratic, (Gram, Rows))
-        and problem.quadratic.n_blocks == 1
         and problem.shape[0] > 0
     )
 
 
-class SharedRows:
+class L21Rounds:
     """Improves W in rounds; every round ends at a duality gap of the features it looked at.
 
     Parameters
@@ -61,7 +62,8 @@ class SharedRows:
 
     def _may_sweep(self, solver):
         """Whether coordinate descent is possible, and worth a try."""
-        if solver == "newton" or isinstance(self.quadratic, Gram):
+        one_block = self.quadratic.n_blocks == 1
+        if solver == "newton" or not one_block or isinstance(self.quadratic, Gram):
             return False
         design = self.quadratic.designs[0]
         equal = np.ptp(self.lam) == 0 and np.ptp(self.ridge) == 0
@@ -78,6 +80,8 @@ class SharedRows:
         return W, spent
 
     def _round(self, W, product, gap, tol, max_iter):
+        if self.quadratic.n_blocks > 1:
+            return self._newton_on_stack(W, product, gap, tol, max_iter)
         if isinstance(self.quadratic, Gram):
             return self._newton_on_gram(self.quadratic, W, slice(None), 0.8 * tol, max_iter)
         if self.only_sweeps:
@@ -137,14 +141,25 @@ class SharedRows:
         design = self.quadratic.designs[0]
         n_rows = design.X.shape[0]
         support = int(W.any(axis=1).sum())
-        if not sparse.issparse(design.X) and 3 * max(support, NEW_FEATURES) // 2 >= n_rows:
+        large_support = 3 * max(support, NEW_FEATURES) // 2 >= n_rows
+        if large_support and n_rows <= LARGEST_SIDE and not sparse.issparse(design.X):
             return self._newton_on_kernel(W, 0.8 * tol, max_iter)
         rows = self._pool(W, product, max(NEW_FEATURES, support))
         if len(rows) > LARGEST_SIDE:
             return W, 0
         part = self.quadratic.gram_on(rows)
-        inner_tol = max(0.1 * gap, 0.5 * tol)
-        return self._newton_on_gram(part, W, rows, inner_tol, max_iter)
+        return self._newton_on_gram(part, W, rows, max(0.1 * gap, 0.5 * tol), max_iter)
+
+    def _newton_on_stack(self, W, product, gap, tol, max_iter):
+        n_features, n_tasks = W.shape
+        rows, inner_tol, part = slice(None), 0.8 * tol, self.quadratic
+        if not isinstance(part, Gram) or n_tasks * n_features**2 > LARGEST_STACK:
+            rows = self._pool(W, product, max(NEW_FEATURES, int(W.any(axis=1).sum())))
+            if n_tasks * len(rows) ** 2 > LARGEST_STACK:
+                return W, 0
+            part, inner_tol = self.quadratic.gram_on(rows), max(0.1 * gap, 0.5 * tol)
+        form = StackForm(part.per_task(), part, self.ridge[rows])
+        return self._minimise(form, None, W, rows, inner_tol, max_iter)
 
     def _pool(self, W, product, n_new):
         """The support and at most n_new features that are near to joining it."""
@@ -156,10 +171,14 @@ class SharedRows:
         return np.sort(rows[norms[rows] > NEAR_VIOLATION])
 
     def _newton_on_gram(self, quadratic, W, rows, tol, max_iter):
-        lam = self.lam[rows]
         cross, back = _rotate(quadratic.cross)
         form = GramForm(quadratic.gram[0], cross, quadratic.energy, self.ridge[rows])
+        return self._minimise(form, back, W, rows, tol, max_iter)
+
+    def _minimise(self, form, back, W, rows, tol, max_iter):
+        """Newton steps on the features `rows`; the others become zero."""
         self.used.append("newton")
+        lam = self.lam[rows]
         part, spent = minimise(form, lam, row_norms(W[rows]) / lam, tol=tol, max_iter=max_iter)
         out = np.zeros_like(W)
         out[rows] = part if back is None else part @ back

@@ -10,7 +10,7 @@ from skmtl.penalties import L1, L21, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import SOLVERS, solve
 from skmtl.solvers.coordinate_descent import CoordinateDescent
-from skmtl.solvers.shared_rows import is_suited
+from skmtl.solvers.l21 import is_suited
 from skmtl.task_data import make_task_data
 
 # name: (n_rows, n_features, n_tasks)
