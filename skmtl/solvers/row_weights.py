@@ -91,7 +91,9 @@ def minimise(form, lam, d, *, tol, max_iter):
     tol : float
     max_iter : int
     """
-    state = form.evaluate(d, lam)
+    state = _evaluate(form, d, lam)
+    if state is None:  # weights too large for the arithmetic: from the start
+        state = form.evaluate(np.zeros_like(d), lam)
     damping, rough = 0.0, True
     gap, best, latest_gain = np.inf, np.inf, 0
     for n_iter in range(max_iter + 1):
