@@ -6,6 +6,7 @@ out once leaves a problem in the penalised coefficients alone.
 """
 
 from copy import copy
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -103,7 +104,8 @@ class Design:
         return out if self.Q is None else out - self.Q @ (self.B @ W)
 
     def rmatmul(self, R):
-        out = self.X.T @ R
+        by_rows = not sparse.issparse(self.X) and self.X.flags.c_contiguous
+        out = (R.T @ self.X).T if by_rows else self.X.T @ R
         return out if self.Q is None else out - self.B.T @ (self.Q.T @ R)
 
     def cross(self):
@@ -127,9 +129,18 @@ class Design:
         squares = np.asarray(self.X.multiply(self.X).sum(axis=0)).ravel()
         return squares if self.Q is None else squares - np.sum(self.B**2, axis=0)
 
+    @cached_property
+    def single(self):
+        """Columns of a dense X scaled to norm 1 in single precision, and the norms."""
+        norms = np.sqrt(self.squared_norms())
+        norms[norms == 0] = 1.0
+        X = np.empty(self.X.shape, dtype=np.float32, order="F")
+        return np.divide(self.X, norms, out=X, casting="same_kind"), norms
+
     def take_columns(self, rows):
         """The design with some of the kept features only, for products."""
         part = copy(self)
+        part.__dict__.pop("single", None)
         part.X = self.X[:, rows]
         part.B = None if self.B is None else self.B[:, rows]
         return part

@@ -77,8 +77,8 @@ class Problem:
         n_blocks = sum(1 for _ in data.groups())
         largest = max(GRAM_ENTRIES, data.X.shape[0] * data.n_features)
         small = n_blocks * self.shape[0] ** 2 <= largest
-        if n_blocks == 1 and not sparse.issparse(data.X):
-            small = small and _gram_pays(data.X.shape[0], *self.shape)
+        if n_blocks == 1:
+            small = small and _gram_pays(data.X, *self.shape)
         if data.shared_rows and n_blocks > 1 and not small and not free.any():
             self.quadratic = MaskedRows(data, n_bar, fit_intercept)
             self._designs = [self.quadratic]
@@ -179,10 +179,12 @@ class Problem:
         return coef, intercept
 
 
-def _gram_pays(n_rows, n_features, n_tasks):
+def _gram_pays(X, n_features, n_tasks):
     """Whether one Gram matrix for all tasks is worth its price, or the rows are kept."""
-    few = n_features <= max(n_rows, FEW_FEATURES)
-    return few and (n_features <= 2 * FEW_FEATURES or n_features < ROWS_PER_TASK * n_tasks)
+    if n_features <= FEW_FEATURES:
+        return True
+    many_tasks = n_features <= 2 * FEW_FEATURES or n_features < ROWS_PER_TASK * n_tasks
+    return n_features <= X.shape[0] and many_tasks and not sparse.issparse(X)
 
 
 def _gauge_free(penalty, n_features):

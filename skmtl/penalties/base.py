@@ -5,6 +5,8 @@ import numbers
 import numpy as np
 from sklearn.base import BaseEstimator
 
+SMALLEST_SQUARE = 1e-270
+
 
 class Penalty(BaseEstimator):
     """A convex penalty on the coefficients W (n_features, n_tasks).
@@ -166,11 +168,18 @@ class Sum(Penalty):
 
 
 def row_norms(W):
-    """Euclidean norm of every row; scaled first, so that tiny and huge rows neither vanish."""
-    scale = np.abs(W).max(axis=1, initial=0.0)
-    safe = np.where((scale > 0) & np.isfinite(scale), scale, 1.0)
-    scaled = W / safe[:, None]
-    return safe * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    """Euclidean norm of every row; tiny and huge rows, whose squares vanish or overflow, too."""
+    squares = np.einsum("ij,ij->i", W, W)
+    odd = ~((squares > SMALLEST_SQUARE) & (squares < 1.0 / SMALLEST_SQUARE))
+    norms = np.sqrt(squares)
+    if odd.any():
+        odd = np.flatnonzero(odd)
+        odd = odd[W[odd].any(axis=1)]
+        scale = np.abs(W[odd]).max(axis=1, initial=0.0)
+        safe = np.where(np.isfinite(scale), scale, 1.0)
+        scaled = W[odd] / safe[:, None]
+        norms[odd] = safe * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return norms
 
 
 def sparse_group_dual_norms(Z, l1, l2):

@@ -69,8 +69,9 @@ class L21(FactoredPenalty):
 
     def row_dual_norms(self, Z):
         """max(0, z_j) where W >= 0: a negative gradient cannot move a coefficient below 0."""
-        Z = np.maximum(Z, 0.0) if self.positive else Z
-        return sparse_group_dual_norms(Z, *self.row_weights(len(Z)))
+        norms, weights = row_norms(np.maximum(Z, 0.0) if self.positive else Z), self.weights(len(Z))
+        free = np.where(norms > 0, np.inf, 0.0)  # what has no penalty
+        return np.divide(norms, weights, out=free, where=weights > 0)
 
 
 class L1(FactoredPenalty):

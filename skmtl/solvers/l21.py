@@ -73,6 +73,13 @@ class L21Rounds:
         few_tasks = min(n_rows, n_features) >= ROWS_PER_TASK * self.problem.shape[1]
         return few_tasks or solver == "coordinate-descent"
 
+    def looks_at_all(self, W):
+        """Whether a round from W takes in all features, and so needs neither G W nor the gap."""
+        if isinstance(self.quadratic, Gram):
+            return self._fits_whole()
+        one_block = self.quadratic.n_blocks == 1
+        return one_block and not self.sweeps and self._suits_kernel(W)
+
     def improve(self, W, product, gap, tol, max_iter):
         """(W, iterations spent): a round from W with its product G W and gap."""
         W, spent = self._round(W, product, gap, tol, max_iter)
@@ -91,7 +98,19 @@ class L21Rounds:
             return self._sweep(W, product, 0.8 * tol, min(max_iter, MOST_SWEEPS))
         if self.first and gap > FIRST_GAP:
             return self._sweep_first(W, tol, max_iter)
-        return self._newton(W, product, gap, tol, max_iter)
+        if self._suits_kernel(W):
+            return self._newton_on_kernel(W, 0.8 * tol, max_iter)
+        return self._newton_on_pool(W, product, gap, tol, max_iter)
+
+    def _fits_whole(self):
+        n_features, n_tasks = self.problem.shape
+        one_block = self.quadratic.n_blocks == 1
+        return one_block or n_tasks * n_features**2 <= LARGEST_STACK
+
+    def _suits_kernel(self, W):
+        X = self.quadratic.designs[0].X
+        large_support = 3 * max(W.any(axis=1).sum(), NEW_FEATURES) >= 2 * X.shape[0]
+        return large_support and X.shape[0] <= LARGEST_SIDE and not sparse.issparse(X)
 
     def _descent(self, rows, dtype):
         self.used.append("coordinate-descent")
@@ -137,25 +156,18 @@ class L21Rounds:
             newton = 5 * (n_rows**2 * (3 * support) + n_rows**3 / 3)
         return decades * per_decade * sweep < 1e-9 * newton / NEWTON_SPEED
 
-    def _newton(self, W, product, gap, tol, max_iter):
-        design = self.quadratic.designs[0]
-        n_rows = design.X.shape[0]
-        support = int(W.any(axis=1).sum())
-        large_support = 3 * max(support, NEW_FEATURES) // 2 >= n_rows
-        if large_support and n_rows <= LARGEST_SIDE and not sparse.issparse(design.X):
-            return self._newton_on_kernel(W, 0.8 * tol, max_iter)
-        rows = self._pool(W, product, max(NEW_FEATURES, support))
+    def _newton_on_pool(self, W, product, gap, tol, max_iter):
+        rows = self._pool(W, product, max(NEW_FEATURES, int(W.any(axis=1).sum())))
         if len(rows) > LARGEST_SIDE:
             return W, 0
         part = self.quadratic.gram_on(rows)
         return self._newton_on_gram(part, W, rows, max(0.1 * gap, 0.5 * tol), max_iter)
 
     def _newton_on_stack(self, W, product, gap, tol, max_iter):
-        n_features, n_tasks = W.shape
         rows, inner_tol, part = slice(None), 0.8 * tol, self.quadratic
-        if not isinstance(part, Gram) or n_tasks * n_features**2 > LARGEST_STACK:
+        if not isinstance(part, Gram) or not self._fits_whole():
             rows = self._pool(W, product, max(NEW_FEATURES, int(W.any(axis=1).sum())))
-            if n_tasks * len(rows) ** 2 > LARGEST_STACK:
+            if W.shape[1] * len(rows) ** 2 > LARGEST_STACK:
                 return W, 0
             part, inner_tol = self.quadratic.gram_on(rows), max(0.1 * gap, 0.5 * tol)
         form = StackForm(part.per_task(), part, self.ridge[rows])
@@ -189,7 +201,7 @@ class L21Rounds:
         lam, ridge = n_bar * self.lam, n_bar * self.ridge
         if self.kernel is None:
             Y, self.back = _rotate(design.Y)
-            self.kernel = KernelForm(design.X, Y, ridge)
+            self.kernel = KernelForm(design, Y, ridge)
         self.used.append("newton")
         W, spent = minimise(self.kernel, lam, row_norms(W) / lam, tol=tol, max_iter=max_iter)
         return (W if self.back is None else W @ self.back), spent

@@ -116,18 +116,16 @@ class KernelForm:
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features)
+    design : Design
+        With dense X.
     Y : ndarray of shape (n_rows, n_tasks)
     ridge : ndarray of shape (n_features,)
     """
 
-    def __init__(self, X, Y, ridge):
-        self.X, self.Y, self.ridge = X, Y, ridge
+    def __init__(self, design, Y, ridge):
+        self.design, self.X, self.Y, self.ridge = design, design.X, Y, ridge
         self.energy = 0.5 * np.vdot(Y, Y)
-        norms = np.sqrt(np.einsum("ij,ij->j", X, X))
-        self.scale = np.where(norms > 0, norms, 1.0)
-        self.rough_X = np.empty(X.shape, dtype=np.float32, order="F")
-        np.divide(X, self.scale, out=self.rough_X, casting="same_kind")
+        self.rough_X, self.scale = design.single
 
     def evaluate(self, d, lam):
         support = np.flatnonzero(d)
@@ -147,7 +145,7 @@ class KernelForm:
             size = np.abs(R).max() + TINY
             Z = (self.rough_X.T @ (R / size).astype(np.float32)) * (size * self.scale)[:, None]
         else:
-            Z = self.X.T @ R
+            Z = self.design.rmatmul(R)
         if self.ridge.any():
             Z /= (1.0 + self.ridge * state.d)[:, None]
         return Z

@@ -20,7 +20,7 @@ CG_TOLERANCE = 0.1
 CG_STEPS = 50
 BOUND_ROUNDS = 6
 NEW_FEATURES = 200  # at least so many violators join the support in one step
-ROUGH_GAP = 1e-3  # above it correlations in single precision will do
+ROUGH_GAP = 1e-4  # above it correlations in single precision will do
 PATIENCE = 50  # steps without halving the gap
 SMALLEST_DAMPING = 1e-3
 LARGEST_DAMPING = 1e6
@@ -100,7 +100,7 @@ def minimise(form, lam, d, *, tol, max_iter):
         Z = form.correlations(state, rough=gap > ROUGH_GAP)
         norms = row_norms(Z)
         previous, gap = gap, gap_at(form, state, norms, lam)
-        if previous > ROUGH_GAP >= gap:
+        if previous > ROUGH_GAP >= gap and tol < ROUGH_GAP:
             Z = form.correlations(state, rough=False)
             norms = row_norms(Z)
             gap = gap_at(form, state, norms, lam)

@@ -58,6 +58,8 @@ def solve(problem, *, tol, max_iter, start=None, solver="auto"):
     rounds = L21Rounds(problem, solver) if solver != "proximal" and is_suited(problem) else None
     working_sets = WorkingSets(problem, newton=solver != "proximal")
     n_iter, waited, best = 0, 0, np.inf
+    if rounds is not None and not no_signal and rounds.looks_at_all(W):
+        W, n_iter = rounds.improve(W, None, None, tol, max_iter)
     while True:
         product = problem.quadratic.product(W)
         gap = problem.gap(W, product)
