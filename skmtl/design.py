@@ -133,9 +133,7 @@ class Design:
     def single(self):
         """Columns of a dense X scaled to norm 1 in single precision, and the norms."""
         norms = np.sqrt(self.squared_norms())
-        norms[norms == 0] = 1.0
-        X = np.empty(self.X.shape, dtype=np.float32, order="F")
-        return np.divide(self.X, norms, out=X, casting="same_kind"), norms
+        return in_single_precision(self.X, np.where(norms > 0, norms, 1.0))
 
     def take_columns(self, rows):
         """The design with some of the kept features only, for products."""
@@ -144,6 +142,12 @@ class Design:
         part.X = self.X[:, rows]
         part.B = None if self.B is None else self.B[:, rows]
         return part
+
+    def dense_columns(self, rows):
+        """Some columns of X as a dense array."""
+        X = self.X[:, rows]
+        X = X.toarray() if sparse.issparse(X) else X
+        return X if self.Q is None else X - self.Q @ self.B[:, rows]
 
     def kernel(self):
         """X X'."""
@@ -165,3 +169,9 @@ class Design:
     def forget_rows(self):
         """Drop what grows with the number of rows; `complete` still works."""
         self.X = self.Y = self.Q = self.B = self.weights = self.root = self._free_pinv = None
+
+
+def in_single_precision(X, scale):
+    """X / scale in single precision (Fortran order), and the scale (n_features,)."""
+    out = np.empty(X.shape, dtype=np.float32, order="F")
+    return np.divide(X, scale, out=out, casting="same_kind"), scale

@@ -103,6 +103,14 @@ class Rows:
         squares = [design.squared_norms() for design in self.designs]
         return np.max(squares, axis=0) / self.n_bar
 
+    def row_parts(self, rows):
+        """(X, Y, tasks) of every block, with some features, not divided by n_bar."""
+        return [(design.dense_columns(rows), design.Y, design.tasks) for design in self.designs]
+
+    def n_rows(self):
+        """Rows of every block."""
+        return np.array([len(design.Y) for design in self.designs])
+
     def restrict(self, rows):
         """On some features: as Gram matrices, unless the rows of X are fewer than these."""
         n_entries = sum(design.X.shape[0] for design in self.designs) * len(rows)
@@ -132,7 +140,7 @@ class MaskedRows:
     """
 
     def __init__(self, data, n_bar, fit_intercept):
-        self.n_bar, self.weights = n_bar, data.weights
+        self.n_bar, self.y, self.weights = n_bar, data.y, data.weights
         self.tasks = np.arange(data.n_tasks)
         self.kept = np.ones(data.n_features, dtype=bool)
         self.origin = np.zeros(data.n_features)
@@ -173,14 +181,26 @@ class MaskedRows:
             return part
         return self.gram_on(rows)
 
-    def gram_on(self, rows):
+    def n_rows(self):
+        """Rows of every task."""
+        return np.sum(self.weights > 0, axis=0)
+
+    def row_parts(self, rows):
+        """(X, Y, tasks) of every task, with some features, not divided by n_bar."""
         X = self.X[:, rows]
         X = X.toarray() if sparse.issparse(X) else X
-        gram = np.empty((self.n_tasks, len(rows), len(rows)))
+        parts = []
         for task, weights in enumerate(self.weights.T):
             seen = weights > 0
-            centred = X[seen] - self.x_mean[rows, task]
-            gram[task] = centred.T @ (centred * weights[seen, None]) / self.n_bar
+            root = np.sqrt(weights[seen, None])
+            y = (self.y[seen, task] - self.y_mean[task])[:, None] * root
+            parts.append(((X[seen] - self.x_mean[rows, task]) * root, y, np.array([task])))
+        return parts
+
+    def gram_on(self, rows):
+        gram = np.empty((self.n_tasks, len(rows), len(rows)))
+        for task, (X, _, _) in enumerate(self.row_parts(rows)):
+            np.divide(X.T @ X, self.n_bar, out=gram[task])
         return Gram(gram, self.cross[rows], self.energy, [np.array([t]) for t in self.tasks])
 
     def complete(self, W):

@@ -45,11 +45,23 @@ SETTINGS = {
         "alphas_intercept": [1.0],
     },
     "MultiTaskElasticNet": {"alpha": 0.1},
+    "MultiTaskElasticNetCV": {"alphas": [0.1, 0.02], "cv": 3},
     "MultiTaskLasso": {"alpha": 0.1},
+    "MultiTaskLassoCV": {"alphas": [0.1, 0.02], "cv": 3},
     "MultiTaskLogisticRegression": {"alpha": 0.01},
+    "MultiTaskLogisticRegressionCV": {"alphas": [0.05, 0.01], "cv": 3},
     "MultiTaskRidgeCV": {"alphas": [0.1, 1.0, 10.0]},
 }
-SCALED_BY_TASK_SIZES = {
+DEALS_FOLDS = {"MultiTaskElasticNetCV", "MultiTaskLassoCV", "MultiTaskLogisticRegressionCV"}
+# For what must not depend on the rows that are left out together to choose a penalty.
+ONE_PENALTY = {
+    "MeanRegularizedRidgeCV": {"alphas_task": [2.0]},
+    "MultiTaskElasticNetCV": {"alphas": [0.1]},
+    "MultiTaskLassoCV": {"alphas": [0.1]},
+    "MultiTaskLogisticRegressionCV": {"alphas": [0.01]},
+    "MultiTaskRidgeCV": {"alphas": [2.0]},
+}
+SCALED_BY_TASK_SIZES = DEALS_FOLDS | {
     "MultiTaskElasticNet",
     "MultiTaskLasso",
     "MultiTaskLogisticRegression",
@@ -75,6 +87,11 @@ def make(cls, **parameters):
     if "unknown_task" in model.get_params():
         model.set_params(unknown_task="error")
     return model.set_params(**parameters)
+
+
+def one_penalty(cls, of=tuple(ONE_PENALTY)):
+    """Parameters of a search among one penalty, if the class is such a search."""
+    return ONE_PENALTY[cls.__name__] if cls.__name__ in of else {}
 
 
 def name_of(cls):
@@ -264,12 +281,12 @@ def test_ids_match_by_value_in_predict(cls):
 def test_rows_permuted(cls):
     codes, features, y = data(cls)
     order = np.random.RandomState(1).permutation(len(y))
-    X = table("array", codes, features)
-    model = make(cls, task_column=0).fit(X, y)
-    moved = make(cls, task_column=0).fit(X[order], y[order])
+    X, fixed = table("array", codes, features), one_penalty(cls, DEALS_FOLDS)
+    model = make(cls, task_column=0, **fixed).fit(X, y)
+    moved = make(cls, task_column=0, **fixed).fit(X[order], y[order])
     assert_allclose(answer(moved, X), answer(model, X), rtol=1e-8, atol=1e-9)
     ordered = np.argsort(codes, kind="stable")
-    moved = make(cls, task_column=0).fit(X[ordered], y[ordered])
+    moved = make(cls, task_column=0, **fixed).fit(X[ordered], y[ordered])
     assert_allclose(answer(moved, X), answer(model, X), rtol=1e-8, atol=1e-9)
 
 
@@ -287,10 +304,7 @@ def test_weight_k_is_k_copies(cls):
     codes, features, y = data(cls)
     if not has_fit_parameter(cls(), "sample_weight"):
         pytest.skip("no sample_weight")
-    fixed = {  # to choose a penalty is to leave rows out, and a copy is another row
-        "MultiTaskRidgeCV": {"alphas": [2.0]},
-        "MeanRegularizedRidgeCV": {"alphas_task": [2.0]},
-    }.get(cls.__name__, {})
+    fixed = one_penalty(cls)  # to choose is to leave rows out, and a copy is another row
     repeats = np.random.RandomState(2).randint(0, 4, size=len(y))
     model = make(cls, **fixed).fit(features, y, tasks=codes, sample_weight=repeats)
     copied = [np.repeat(part, repeats, axis=0) for part in (features, y, codes)]
@@ -309,8 +323,9 @@ def test_a_task_of_weight_zero(cls):
         with pytest.raises(ValueError, match="task 1 has no observed row with a positive"):
             make(cls).fit(features, y, tasks=codes, sample_weight=weights)
         return
-    model = make(cls).fit(features, y, tasks=codes, sample_weight=weights)
-    without = make(cls)
+    fixed = one_penalty(cls, DEALS_FOLDS)
+    model = make(cls, **fixed).fit(features, y, tasks=codes, sample_weight=weights)
+    without = make(cls, **fixed)
     without.fit(features[kept], y[kept], tasks=codes[kept], sample_weight=weights[kept])
     ours = answer(model, features[kept], tasks=codes[kept])
     theirs = answer(without, features[kept], tasks=codes[kept])
@@ -328,14 +343,19 @@ def test_task_weights_are_sample_weights(cls):
         pytest.skip("no task_weight")
     per_task = np.array([2.0, 0.5, 1.0])
     for task_weight in (per_task, {0: 2.0, 1: 0.5}):
-        model = make(cls, task_weight=task_weight).fit(features, y, tasks=codes)
+        fixed = one_penalty(cls, DEALS_FOLDS)
+        model = make(cls, task_weight=task_weight, **fixed).fit(features, y, tasks=codes)
         if cls.__name__ in SCALED_BY_TASK_SIZES:
             # There n_bar is the mean of the sample weights alone: rescale to the same mean.
             weights = per_task * len(y) / np.sum(per_task[codes])
             scale = np.sum(per_task[codes]) / len(y)
-            alpha = SETTINGS.get(cls.__name__, {"alpha": 0.1})["alpha"] / scale
-            generic = {"penalty": skmtl.penalties.L21(alpha)}
-            other = make(cls, **generic if "penalty" in model.get_params() else {"alpha": alpha})
+            alpha = fixed["alphas"][0] if fixed else SETTINGS.get(cls.__name__, {}).get("alpha", 0.1)
+            given = {
+                "alpha": alpha / scale,
+                "alphas": [alpha / scale],
+                "penalty": skmtl.penalties.L21(alpha / scale),
+            }
+            other = make(cls, **{k: v for k, v in given.items() if k in model.get_params()})
         else:
             weights, other = per_task, make(cls)
         other.fit(features, y, tasks=codes, sample_weight=weights[codes])
@@ -567,13 +587,11 @@ def test_outputs_with_missing_entries(cls):
     Y = np.column_stack([y, np.roll(y, 1), 1 - y]).astype(float)
     missing = np.random.RandomState(3).uniform(size=Y.shape) < 0.3
     Y[missing] = np.nan
-    model = make(cls).fit(features, Y)
+    # Whole rows are left out for outputs.
+    fixed = one_penalty(cls, DEALS_FOLDS | {"MeanRegularizedRidgeCV"})
+    model = make(cls, **fixed).fit(features, Y)
     rows, codes = np.nonzero(~missing)
-    stacked = make(cls)
-    if cls.__name__ == "MeanRegularizedRidgeCV":  # leaves out whole rows for outputs
-        for part in (model, stacked):
-            part.set_params(alphas_task=[2.0])
-        model.fit(features, Y)
+    stacked = make(cls, **fixed)
     stacked.fit(features[rows], Y[rows, codes], tasks=codes)
     for task in range(3):
         ours = model.predict(features)[:, task]

@@ -157,8 +157,7 @@ class MultiTaskLogisticRegression(PenalizedClassifier):
 
     Examples
     --------
-    >>> from skmtl import make_multitask_classification
-    >>> from skmtl.linear_model import MultiTaskLogisticRegression
+    >>> from skmtl import MultiTaskLogisticRegression, make_multitask_classification
     >>> X, y = make_multitask_classification(n_tasks=4, n_samples=50, random_state=0)
     >>> model = MultiTaskLogisticRegression(alpha=0.05, task_column=0).fit(X, y)
     >>> model.coef_.shape

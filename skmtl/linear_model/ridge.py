@@ -237,8 +237,7 @@ def multitask_ridge_path(
 
     Examples
     --------
-    >>> from skmtl import make_multitask_regression
-    >>> from skmtl.linear_model.ridge import multitask_ridge_path
+    >>> from skmtl import make_multitask_regression, multitask_ridge_path
     >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
     >>> coefs, intercepts = multitask_ridge_path(X, y, [0.1, 1.0, 10.0], task_column=0)
     >>> coefs.shape, intercepts.shape

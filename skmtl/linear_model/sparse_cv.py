@@ -182,8 +182,7 @@ class MultiTaskElasticNetCV(PenalizedRegressorCV):
 
     Examples
     --------
-    >>> from skmtl import make_multitask_regression
-    >>> from skmtl.linear_model.sparse_cv import MultiTaskElasticNetCV
+    >>> from skmtl import MultiTaskElasticNetCV, make_multitask_regression
     >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
     >>> model = MultiTaskElasticNetCV(l1_ratio=[0.5, 0.9], alphas=10, task_column=0).fit(X, y)
     >>> model.mse_path_.shape
@@ -272,8 +271,7 @@ class MultiTaskLassoCV(PenalizedRegressorCV):
 
     Examples
     --------
-    >>> from skmtl import make_multitask_regression
-    >>> from skmtl.linear_model.sparse_cv import MultiTaskLassoCV
+    >>> from skmtl import MultiTaskLassoCV, make_multitask_regression
     >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
     >>> model = MultiTaskLassoCV(task_column=0).fit(X, y)
     >>> model.coef_.shape

@@ -93,8 +93,7 @@ def multitask_elastic_net_path(
 
     Examples
     --------
-    >>> from skmtl import make_multitask_regression
-    >>> from skmtl.linear_model.sparse_path import multitask_elastic_net_path
+    >>> from skmtl import make_multitask_regression, multitask_elastic_net_path
     >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
     >>> path = multitask_elastic_net_path(X, y, l1_ratio=0.9, alphas=10, task_column=0)
     >>> path.coefs.shape
@@ -151,8 +150,7 @@ def multitask_lasso_path(
 
     Examples
     --------
-    >>> from skmtl import make_multitask_regression
-    >>> from skmtl.linear_model.sparse_path import multitask_lasso_path
+    >>> from skmtl import make_multitask_regression, multitask_lasso_path
     >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
     >>> path = multitask_lasso_path(X, y, alphas=10, task_column=0)
     >>> bool((path.coefs[:, :, 0] == 0).all())

@@ -14,7 +14,7 @@ from skmtl.penalties import L21
 from skmtl.penalties.base import row_norms
 from skmtl.quadratic import Gram
 from skmtl.solvers.coordinate_descent import CoordinateDescent
-from skmtl.solvers.row_forms import GramForm, KernelForm, StackForm
+from skmtl.solvers.row_forms import GramForm, KernelForm, KernelsForm, StackForm
 from skmtl.solvers.row_weights import NEW_FEATURES, minimise
 
 ROWS_PER_TASK = 30  # with fewer, Newton on the row weights from the start
@@ -164,12 +164,20 @@ class L21Rounds:
         return self._newton_on_gram(part, W, rows, max(0.1 * gap, 0.5 * tol), max_iter)
 
     def _newton_on_stack(self, W, product, gap, tol, max_iter):
-        rows, inner_tol, part = slice(None), 0.8 * tol, self.quadratic
-        if not isinstance(part, Gram) or not self._fits_whole():
-            rows = self._pool(W, product, max(NEW_FEATURES, int(W.any(axis=1).sum())))
-            if W.shape[1] * len(rows) ** 2 > LARGEST_STACK:
-                return W, 0
-            part, inner_tol = self.quadratic.gram_on(rows), max(0.1 * gap, 0.5 * tol)
+        if isinstance(self.quadratic, Gram) and self._fits_whole():
+            form = StackForm(self.quadratic.per_task(), self.quadratic, self.ridge)
+            return self._minimise(form, None, W, slice(None), 0.8 * tol, max_iter)
+        rows = self._pool(W, product, max(NEW_FEATURES, int(W.any(axis=1).sum())))
+        inner_tol = max(0.1 * gap, 0.5 * tol)
+        if not isinstance(self.quadratic, Gram):
+            n_rows = self.quadratic.n_rows()
+            if len(rows) > 1.5 * n_rows.max() and n_rows.sum() * len(rows) <= LARGEST_STACK:
+                n_bar = self.quadratic.n_bar
+                form = KernelsForm(self.quadratic.row_parts(rows), n_bar * self.ridge[rows])
+                return self._minimise(form, None, W, rows, inner_tol, max_iter, unit=n_bar)
+        if W.shape[1] * len(rows) ** 2 > LARGEST_STACK:
+            return W, 0
+        part = self.quadratic.gram_on(rows)
         form = StackForm(part.per_task(), part, self.ridge[rows])
         return self._minimise(form, None, W, rows, inner_tol, max_iter)
 
@@ -187,24 +195,21 @@ class L21Rounds:
         form = GramForm(quadratic.gram[0], cross, quadratic.energy, self.ridge[rows])
         return self._minimise(form, back, W, rows, tol, max_iter)
 
-    def _minimise(self, form, back, W, rows, tol, max_iter):
-        """Newton steps on the features `rows`; the others become zero."""
+    def _newton_on_kernel(self, W, tol, max_iter):
+        design, n_bar = self.quadratic.designs[0], self.quadratic.n_bar
+        if self.kernel is None:
+            Y, self.back = _rotate(design.Y)
+            self.kernel = KernelForm(design.X, Y, n_bar * self.ridge, design.single)
+        return self._minimise(self.kernel, self.back, W, slice(None), tol, max_iter, unit=n_bar)
+
+    def _minimise(self, form, back, W, rows, tol, max_iter, unit=1.0):
+        """Newton steps on the features `rows`, the others become zero; the loss is in units."""
         self.used.append("newton")
-        lam = self.lam[rows]
+        lam = unit * self.lam[rows]
         part, spent = minimise(form, lam, row_norms(W[rows]) / lam, tol=tol, max_iter=max_iter)
         out = np.zeros_like(W)
         out[rows] = part if back is None else part @ back
         return out, spent
-
-    def _newton_on_kernel(self, W, tol, max_iter):
-        design, n_bar = self.quadratic.designs[0], self.quadratic.n_bar
-        lam, ridge = n_bar * self.lam, n_bar * self.ridge
-        if self.kernel is None:
-            Y, self.back = _rotate(design.Y)
-            self.kernel = KernelForm(design, Y, ridge)
-        self.used.append("newton")
-        W, spent = minimise(self.kernel, lam, row_norms(W) / lam, tol=tol, max_iter=max_iter)
-        return (W if self.back is None else W @ self.back), spent
 
 
 def _rotate(A):

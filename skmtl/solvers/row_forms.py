@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from skmtl.design import in_single_precision
+
 EXPLICIT = 10  # form the Hessian where it costs less than so many products with it
 NEGLIGIBLE = 1e-4  # d_j ||x_j||^2 below which I - (I + A)^-1 would cancel
 SMALL_SIDE = 32  # up to here one call for a stack is faster than one per matrix
@@ -111,21 +113,22 @@ class GramForm:
 class KernelForm:
     """Through the rows of X, for more features than rows.
 
-    Directions are found in single precision (with every column of X scaled to norm 1), and so are
+    Directions are found in single precision (with scaled columns of X), and so are
     the correlations while the gap is large; what is accepted, and the gap, in double precision.
 
     Parameters
     ----------
-    design : Design
-        With dense X.
+    X : ndarray of shape (n_rows, n_features)
     Y : ndarray of shape (n_rows, n_tasks)
     ridge : ndarray of shape (n_features,)
+    single : tuple
+        X with scaled columns in single precision, and the scale (n_features,).
     """
 
-    def __init__(self, design, Y, ridge):
-        self.design, self.X, self.Y, self.ridge = design, design.X, Y, ridge
+    def __init__(self, X, Y, ridge, single):
+        self.X, self.Y, self.ridge = X, Y, ridge
         self.energy = 0.5 * np.vdot(Y, Y)
-        self.rough_X, self.scale = design.single
+        self.rough_X, self.scale = single
 
     def evaluate(self, d, lam):
         support = np.flatnonzero(d)
@@ -145,7 +148,7 @@ class KernelForm:
             size = np.abs(R).max() + TINY
             Z = (self.rough_X.T @ (R / size).astype(np.float32)) * (size * self.scale)[:, None]
         else:
-            Z = self.design.rmatmul(R)
+            Z = (R.T @ self.X).T if self.X.flags.c_contiguous else self.X.T @ R
         if self.ridge.any():
             Z /= (1.0 + self.ridge * state.d)[:, None]
         return Z
@@ -163,7 +166,9 @@ class KernelForm:
             ridge = self.ridge[free]
             shrink = 1.0 / (1.0 + ridge * state.d[free])
             M *= shrink.astype(M.dtype)
-            extra = (ridge * shrink / scale**2).astype(M.dtype)
+            extra = (ridge * shrink / scale**2).astype(M.dtype) * np.einsum(
+                "ij,ij->i", units, units
+            )
         n_rows, n_tasks = len(M), units.shape[1]
         if len(free) * (n_rows + n_tasks) < 4 * EXPLICIT * n_rows * n_tasks:
             H = M.T @ M
@@ -175,7 +180,50 @@ class KernelForm:
             image = M.T @ (M @ (v[:, None] * units))
             return np.einsum("ij,ij->i", image, units) + extra * v
 
-        return product, np.einsum("ij,ij->j", M, M) + extra, scale
+        squares = np.einsum("ij,ij->j", M, M) * np.einsum("ij,ij->i", units, units)
+        return product, squares + extra, scale
+
+
+class KernelsForm:
+    """A `KernelForm` per block, for tasks with rows of their own and more features than those.
+
+    Parameters
+    ----------
+    parts : list of (X, Y, tasks)
+        One per block.
+    ridge : ndarray of shape (n_features,)
+    """
+
+    def __init__(self, parts, ridge):
+        norms = np.max([np.sqrt(np.einsum("ij,ij->j", X, X)) for X, _, _ in parts], axis=0)
+        scale = np.where(norms > 0, norms, 1.0)
+        self.tasks = [tasks for _, _, tasks in parts]
+        self.forms = [KernelForm(X, Y, ridge, in_single_precision(X, scale)) for X, Y, _ in parts]
+        self.energy = sum(form.energy for form in self.forms)
+        self.shape = (len(ridge), sum(len(tasks) for tasks in self.tasks))
+
+    def evaluate(self, d, lam):
+        states = [form.evaluate(d, lam) for form in self.forms]
+        value = sum(state.value for state in states)
+        value -= 0.5 * (len(states) - 1) * (lam * lam) @ d  # every one of them counted it
+        fitted = sum(state.fitted for state in states)
+        return State(d, np.flatnonzero(d), states, value, fitted, None)
+
+    def correlations(self, state, *, rough):
+        """Z = X'R - ridge W."""
+        Z = np.empty(self.shape)
+        for form, tasks, part in zip(self.forms, self.tasks, state.factor, strict=True):
+            Z[:, tasks] = form.correlations(part, rough=rough)
+        return Z
+
+    def hessian(self, state, free, units, *, rough):
+        """Product with the sum of the blocks' Hessians on `free`, its diagonal, their scale."""
+        products, diagonal = [], 0.0
+        for form, tasks, part in zip(self.forms, self.tasks, state.factor, strict=True):
+            product, squares, scale = form.hessian(part, free, units[:, tasks], rough=rough)
+            products.append(product)
+            diagonal = diagonal + squares
+        return lambda v: sum(product(v) for product in products), diagonal, scale
 
 
 class StackForm:

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from skmtl.design import Design
+from skmtl.design import in_single_precision
 from skmtl.quadratic import Gram
-from skmtl.solvers.row_forms import GramForm, KernelForm, StackForm, _inverses
+from skmtl.solvers.row_forms import GramForm, KernelForm, KernelsForm, StackForm, _inverses
 from skmtl.solvers.row_weights import bounded_step, conjugate_gradients, gap_at, minimise
-from skmtl.task_data import Block
 
 RIDGES = [np.zeros(6), np.array([0.3, 0.0, 1.0, 0.1, 0.0, 2.0])]
 
@@ -19,9 +18,7 @@ def make(n=5, p=6, n_tasks=3, seed=0):
 
 
 def kernel_form(X, Y, ridge):
-    rows = Block(np.arange(Y.shape[1]), slice(None), X, Y, np.ones(len(X)), np.zeros(0, bool))
-    free = np.zeros(X.shape[1], dtype=bool)
-    return KernelForm(Design(rows, fit_intercept=False, free=free), Y, ridge)
+    return KernelForm(X, Y, ridge, in_single_precision(X, np.linalg.norm(X, axis=0)))
 
 
 def all_forms(X, Y, ridge):
@@ -33,6 +30,7 @@ def all_forms(X, Y, ridge):
         GramForm(gram, cross, energy, ridge),
         kernel_form(X, Y, ridge),
         StackForm(stack, quadratic, ridge),
+        KernelsForm([(X, Y[:, [t]], np.array([t])) for t in range(Y.shape[1])], ridge),
     ]
 
 
@@ -43,7 +41,7 @@ def with_ridge_rows(X, Y, ridge):
 
 
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
 def test_value_and_correlations(kind, ridge):
     X, Y = make()
     d, lam = np.array([0.5, 0.0, 2.0, 1e-7, 0.0, 0.3]), np.linspace(0.5, 1.0, 6)
@@ -58,7 +56,7 @@ def test_value_and_correlations(kind, ridge):
 
 @pytest.mark.parametrize("free", [np.arange(6), np.array([0, 1, 3, 5])])
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
 def test_hessian(kind, ridge, free):
     X, Y = make()
     d = np.array([0.5, 0.0, 2.0, 1e-7, 0.0, 0.3])
@@ -93,7 +91,7 @@ def test_implicit_hessian_is_the_explicit_one(n_tasks):
 
 
 @pytest.mark.parametrize("ridge", RIDGES)
-@pytest.mark.parametrize("kind", [0, 1, 2])
+@pytest.mark.parametrize("kind", [0, 1, 2, 3])
 def test_minimum(kind, ridge):
     X, Y = make()
     lam = np.linspace(0.5, 1.5, 6)
