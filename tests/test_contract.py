@@ -349,7 +349,8 @@ def test_task_weights_are_sample_weights(cls):
             # There n_bar is the mean of the sample weights alone: rescale to the same mean.
             weights = per_task * len(y) / np.sum(per_task[codes])
             scale = np.sum(per_task[codes]) / len(y)
-            alpha = fixed["alphas"][0] if fixed else SETTINGS.get(cls.__name__, {}).get("alpha", 0.1)
+            alpha = (fixed or SETTINGS.get(cls.__name__, {"alpha": 0.1})).get("alpha")
+            alpha = fixed["alphas"][0] if fixed else alpha
             given = {
                 "alpha": alpha / scale,
                 "alphas": [alpha / scale],

@@ -8,15 +8,14 @@ from scipy import sparse
 from sklearn.base import ClassifierMixin, RegressorMixin, clone
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score
-from sklearn.utils import assert_all_finite, check_array, check_consistent_length, column_or_1d
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import has_fit_parameter, validate_data
 
 from skmtl import frames
 from skmtl.base import TaskPredictor, mean_r2, read_targets
 from skmtl.documentation import complete_docstring
+from skmtl.labels import mean_accuracy, read_labels
 from skmtl.task_data import check_observed, check_weights
 from skmtl.tasks import encode, group_rows
 
@@ -207,26 +206,7 @@ class ComposedClassifier(ClassifierMixin, ComposedEstimator):
         return self._make_inner()
 
     def _read_y(self, y):
-        """Labels, the mask of missing ones (None or NaN in a 2-d y), names of the columns."""
-        if y is None:
-            read_targets(y, self)
-        names = frames.column_names(y)
-        y = np.asarray(y)
-        missing = frames.is_missing(y)
-        if y.ndim != 2 or (y.shape[1] == 1 and names is None):
-            y = column_or_1d(y, warn=True)
-            if y.dtype.kind == "f":
-                assert_all_finite(y, input_name="y", estimator_name=type(self).__name__)
-            if missing.any():
-                raise ValueError(f"y holds no label in row {np.argmax(missing)}: drop the row.")
-            check_classification_targets(y)
-            return y, np.zeros(len(y), dtype=bool), None
-        observed = frames.tighten(y[~missing])
-        if y.dtype.kind == "O" and observed.dtype.kind in "biuf":
-            y = np.zeros(y.shape, dtype=observed.dtype)
-            y[~missing] = observed
-        check_classification_targets(y[~missing])
-        return y, missing, None if names is None else np.asarray(names)
+        return read_labels(y, self)
 
     def _note_labels(self, cells):
         """`classes_`, the labels of every task, and its most frequent one."""
@@ -309,17 +289,7 @@ with 2-d y
         -------
         float
         """
-        predicted = self.predict(X, tasks=tasks)
-        if predicted.ndim == 1:
-            return float(accuracy_score(np.ravel(y), predicted, sample_weight=sample_weight))
-        y, missing, _ = self._read_y(y)
-        weights = check_weights(sample_weight, y.shape, True)
-        weights = (weights if weights.ndim == 2 else weights[:, None]) * ~missing
-        right = np.zeros(y.shape, dtype=bool)
-        right[~missing] = y[~missing] == predicted[~missing]
-        hits = (weights * right).sum(axis=0)
-        seen = weights.sum(axis=0) > 0
-        return float(np.mean(hits[seen] / weights.sum(axis=0)[seen]))
+        return mean_accuracy(y, self.predict(X, tasks=tasks), sample_weight, self)
 
 
 def absent_means(X, cells, absent):

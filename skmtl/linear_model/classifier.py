@@ -5,16 +5,12 @@ from dataclasses import replace
 import numpy as np
 from scipy import sparse
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
-from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
-from skmtl import frames
-from skmtl.base import TaskPredictor, read_targets
+from skmtl.base import TaskPredictor
 from skmtl.documentation import complete_docstring
-from skmtl.task_data import check_weights
+from skmtl.labels import labels_of_tasks, mean_accuracy, read_labels
 from skmtl.tasks import describe_ids, encode, group_rows
 
 CERTAIN = -np.log(np.finfo(float).eps)  # the log-odds of a task's only label
@@ -27,29 +23,6 @@ def _one_target(self):
             "gives one array per task."
         )
     return True
-
-
-def read_labels(y, estimator):
-    """Labels, the mask of missing ones (None or NaN in a 2-d y), names of the columns."""
-    if y is None:
-        read_targets(y, estimator)
-    names = frames.column_names(y)
-    y = np.asarray(y)
-    missing = frames.is_missing(y)
-    if y.ndim != 2 or (y.shape[1] == 1 and names is None):
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f":
-            assert_all_finite(y, input_name="y", estimator_name=type(estimator).__name__)
-        if missing.any():
-            raise ValueError(f"y holds no label in row {np.argmax(missing)}: drop the row.")
-        check_classification_targets(y)
-        return y, np.zeros(len(y), dtype=bool), None
-    observed = frames.tighten(y[~missing])
-    if y.dtype.kind == "O" and observed.dtype.kind in "biuf":
-        y = np.zeros(y.shape, dtype=observed.dtype)
-        y[~missing] = observed
-    check_classification_targets(y[~missing])
-    return y, missing, None if names is None else np.asarray(names)
 
 
 class MultiTaskLinearClassifier(ClassifierMixin, TaskPredictor):
@@ -71,14 +44,7 @@ class MultiTaskLinearClassifier(ClassifierMixin, TaskPredictor):
 
     def _note_labels(self, data):
         """`classes_` and the labels of every task, of rows that count; the data in their codes."""
-        own = np.zeros((data.n_tasks, len(self.classes_)), dtype=bool)
-        if data.shared_rows:
-            weights = data.weights if data.weights.ndim == 2 else data.weights[:, None]
-            rows, tasks = np.nonzero(np.broadcast_to(weights > 0, data.y.shape))
-            own[tasks, data.y[rows, tasks].astype(int)] = True
-        else:
-            rows = np.flatnonzero(data.weights > 0)
-            own[data.codes[rows], data.y[rows].astype(int)] = True
+        own = labels_of_tasks(data, len(self.classes_))
         used = own.any(axis=0)
         self.classes_, own = self.classes_[used], own[:, used]
         self.task_classes_ = [self.classes_[labels] for labels in own]
@@ -294,17 +260,7 @@ with 2-d y
         -------
         float
         """
-        predicted = self.predict(X, tasks=tasks)
-        if predicted.ndim == 1:
-            return float(accuracy_score(np.ravel(y), predicted, sample_weight=sample_weight))
-        y, missing, _ = read_labels(y, self)
-        weights = check_weights(sample_weight, y.shape, True)
-        weights = (weights if weights.ndim == 2 else weights[:, None]) * ~missing
-        right = np.zeros(y.shape, dtype=bool)
-        right[~missing] = y[~missing] == predicted[~missing]
-        hits = (weights * right).sum(axis=0)
-        seen = weights.sum(axis=0) > 0
-        return float(np.mean(hits[seen] / weights.sum(axis=0)[seen]))
+        return mean_accuracy(y, self.predict(X, tasks=tasks), sample_weight, self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

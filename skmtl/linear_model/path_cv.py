@@ -79,7 +79,7 @@ class PathCV:
         with warnings.catch_warnings():
             # Splitters that have no use for the task ids say so.
             warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-            splits = read_folds(N_FOLDS if self.cv is None else self.cv, X, y, data)
+            splits = read_folds(self._splitter(data), X, y, data)
         for number, (_, test) in enumerate(splits):
             if not data.subset(test).task_sizes().sum() > 0:
                 raise ValueError(
@@ -89,6 +89,9 @@ class PathCV:
         if self.selection == "one_standard_error" and len(splits) < 2:
             raise ValueError("selection='one_standard_error' needs at least two folds of cv.")
         return splits
+
+    def _splitter(self, data):
+        return N_FOLDS if self.cv is None else self.cv
 
     def _fold_losses(self, folds, split, grids):
         """Losses and excess gaps (n_l1_ratios, n_alphas) of one fold."""
@@ -118,7 +121,7 @@ class PathCV:
             for column, point in enumerate(self._solve_path(problem, alphas, ratio)):
                 gaps[row, column] = 0.0 if point.converged else point.gap
                 here = problem.with_penalty(self._penalty(alphas[column], ratio))
-                degrees[row, column] = degrees_of_freedom(here, here.kept_start(point.coef))
+                degrees[row, column] = self._degrees_of_freedom(here, point.coef)
                 value = self._deviance(data, point, n_targets)
                 value += np.log(n_targets) * degrees[row, column]
                 if self.criterion == "ebic":  # Chen, Chen 2008, eq. 2, with gamma = 1
@@ -131,6 +134,9 @@ class PathCV:
                 f"freedom as the {n_targets} targets, but no alpha gives one: use larger alphas."
             )
         return values, degrees, gaps, degrees <= 0.5 * n_targets
+
+    def _degrees_of_freedom(self, problem, coef):
+        return degrees_of_freedom(problem, problem.kept_start(coef))
 
     @staticmethod
     def _per_row(data):

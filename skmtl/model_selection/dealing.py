@@ -63,3 +63,40 @@ def spread_over_classes(codes, classes, n_train, n_test, rng):
 def _at_regular_distances(rank, codes, wanted, sizes):
     wanted, sizes = wanted[codes], sizes[codes]
     return (rank + 1) * wanted // sizes > rank * wanted // sizes
+
+
+def deal_outputs(cells, n_splits):
+    """Fold of every row, where rows belong to several cells that all folds should share evenly.
+
+    Iterative stratification: the rarest cell first, its rows to the folds that lack it most.
+    Sechidis, Tsoumakas, Vlahavas 2011, *On the stratification of multi-label data*, ECML PKDD.
+
+    Parameters
+    ----------
+    cells : int ndarray of shape (n_rows, n_outputs)
+        The cell of each output of a row (cells of different outputs differ), -1 for none.
+    n_splits : int
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        -1 for rows that are in no cell.
+    """
+    rows, _ = np.nonzero(cells >= 0)
+    order = np.argsort(cells[cells >= 0], kind="stable")
+    left = np.bincount(cells[cells >= 0])
+    members = np.split(rows[order], np.cumsum(left)[:-1])
+    wanted = np.repeat(left[:, None] / n_splits, n_splits, axis=1)
+    room = np.full(n_splits, len(np.unique(rows)) / n_splits)
+    folds = np.full(len(cells), -1)
+    while left.any():
+        rarest = np.argmin(np.where(left > 0, left, np.iinfo(left.dtype).max))
+        for row in members[rarest]:
+            if folds[row] < 0:
+                own = cells[row][cells[row] >= 0]
+                fold = np.lexsort((-room, -wanted[rarest]))[0]
+                folds[row] = fold
+                wanted[own, fold] -= 1.0
+                room[fold] -= 1.0
+                left[own] -= 1
+    return folds

@@ -145,7 +145,7 @@ class KernelForm:
         """Z = X'R - ridge W."""
         R = state.solved
         if rough:
-            size = np.abs(R).max() + TINY
+            size = np.abs(R).max(initial=0.0) + TINY
             Z = (self.rough_X.T @ (R / size).astype(np.float32)) * (size * self.scale)[:, None]
         else:
             Z = (R.T @ self.X).T if self.X.flags.c_contiguous else self.X.T @ R

@@ -469,7 +469,7 @@ def test_warm_start(n_labels):
     coef, first = model.coef_, model.n_iter_
     model.fit(X, y, tasks=codes)
     assert model.n_iter_ == 1 < first
-    assert_allclose(model.coef_, coef, atol=1e-6)
+    assert_allclose(model.coef_, coef, atol=1e-4)
     model.fit(X[:, :3], np.where(y == 0, 2, y) + 1, tasks=codes)  # other labels and features
     fresh = clone(model).fit(X[:, :3], np.where(y == 0, 2, y) + 1, tasks=codes)
     assert_allclose(model.coef_, fresh.coef_, atol=1e-4)
