@@ -16,7 +16,7 @@ from workloads import (
 )
 
 N_ALPHAS = 100
-SMALLEST_ALPHA = 1e-2  # of alpha_max
+SMALLEST_ALPHA = 1e-3  # of alpha_max, as in scikit-learn
 N_FOLDS = 5
 RIDGE_ALPHAS = np.logspace(0, 5, 50)
 PATH_PATIENCE = 5  # a path is many solves: times the patience of one

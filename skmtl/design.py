@@ -64,9 +64,10 @@ class Design:
 
     def _without_constants(self, X):
         """Centred columns that hold nothing but rounding errors become zero."""
-        largest = np.maximum(X.max(axis=0, initial=0.0), -X.min(axis=0, initial=0.0))
-        constant = largest <= ROUNDING * np.abs(self.x_mean)
-        if constant.any():
+        noise = ROUNDING * np.abs(self.x_mean)
+        suspects = np.flatnonzero((np.abs(X[:1]) <= noise).all(axis=0))
+        constant = suspects[np.abs(X[:, suspects]).max(axis=0, initial=0.0) <= noise[suspects]]
+        if len(constant):
             X[:, constant] = 0.0
         return X
 

@@ -59,14 +59,8 @@ class FreeDirections:
         for k, (part, y, v, z) in enumerate(layout.cells(fitted)):
             columns = layout.columns[k]
             (n_tasks, K), m = columns.shape, len(gradient)
-            bends = v[:, :, None] * part.loss.hessian(y, z)
-            hessian = np.empty((n_tasks, m, K, m, K))
-            for a in range(K):
-                for b in range(a + 1):
-                    gram = layout.grams(k, self.design, bends[:, a, b])
-                    hessian[:, :, a, :, b] = hessian[:, :, b, :, a] = gram
             right = gradient[:, columns].transpose(1, 0, 2).reshape(n_tasks, m * K)
-            moves = -least_norm(hessian.reshape(n_tasks, m * K, m * K), right)
+            moves = -least_norm(layout.hessian(k, self.design, z), right)
             decrements.append(-np.sum(moves * right, axis=1) / self.scale)
             direction[:, columns] = moves.reshape(n_tasks, m, K).transpose(1, 0, 2)
             losses = layout.by_task(k, v * part.loss.value(y, z))

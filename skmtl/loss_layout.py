@@ -77,6 +77,21 @@ class Layout:
         """(part, y, weights, fitted) of every part."""
         return zip(self.parts, self.y, self.weights, fitted, strict=True)
 
+    def hessian(self, k, X, fitted):
+        """Second derivatives of the loss in the coefficients of every task of part k.
+
+        For a dense X, of shape (n_part_tasks, n_features * K, n_features * K).
+        """
+        n_tasks, K = self.columns[k].shape
+        bends = self.weights[k][:, :, None] * self.parts[k].loss.hessian(self.y[k], fitted)
+        m = 1 if X is None else X.shape[1]
+        hessian = np.empty((n_tasks, m, K, m, K))
+        for a in range(K):
+            for b in range(a + 1):
+                hessian[:, :, a, :, b] = self.grams(k, X, bends[:, a, b])
+                hessian[:, :, b, :, a] = hessian[:, :, a, :, b]
+        return hessian.reshape(n_tasks, m * K, m * K)
+
     def column_tasks(self):
         """Task of every column, and the position of its label among those of the task."""
         tasks, positions = [], []

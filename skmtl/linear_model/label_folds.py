@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skmtl.base import check_number
 from skmtl.labels import labels_of_tasks
 from skmtl.linear_model.classifier import CERTAIN
 from skmtl.linear_model.logistic import label_parts
@@ -115,7 +116,7 @@ def deal_labels(data, n_splits):
 
     The only row of a label in a task is always training data, as are rows without weight. Rows
     that all tasks share are dealt so that the folds have nearly the same counts of each label of
-    each task, which two rows of a label being in the same fold may have to give way to.
+    each task.
 
     Parameters
     ----------
@@ -123,6 +124,7 @@ def deal_labels(data, n_splits):
         With codes of labels for y.
     n_splits : int
     """
+    check_number(n_splits, "cv", low=2, integer=True)
     if data.shared_rows:
         weights = data.weights if data.weights.ndim == 2 else data.weights[:, None]
         observed = np.broadcast_to(weights > 0, data.y.shape)
@@ -140,7 +142,7 @@ def deal_labels(data, n_splits):
             "of a label in a task is always training data): use fewer folds, or pass a splitter."
         )
     if data.shared_rows:
-        folds = deal_outputs(encode_cells(cells[rows]), n_splits)
+        folds = deal_outputs(cells[rows], n_splits)
         tests = [rows[folds == fold] for fold in range(n_splits)]
     else:
         splits = TaskKFold(n_splits, stratify=True).split(rows, data.y[rows], data.codes[rows])

@@ -53,7 +53,65 @@ def degrees_of_freedom(problem, W):
             for t, matrix in enumerate(each):
                 columns = U if len(each) == 1 else U[:, t : t + 1]
                 kept += matrix[pairs] * (columns @ columns.T)
-        # Woodbury: H^-1 = A^-1 + A^-1 U (1 / d - U' A^-1 U)^-1 U' A^-1.
-        system = np.diag(1.0 / d[curved]) - overlap[0]
-        total += np.trace(linalg.lstsq(system, overlap[1])[0])
+        total += _bent(d[curved], overlap)
     return float(n_free + total)
+
+
+def loss_degrees_of_freedom(problem, coef):
+    """The same for any loss: the divergence of the fitted means, without intercepts.
+
+    G is the Hessian of the loss at the fit then, less what the free directions explain of it.
+
+    Parameters
+    ----------
+    problem : LossProblem
+        With a penalty of row norms and ridges.
+    coef : ndarray of shape (n_features, n_columns)
+
+    Returns
+    -------
+    float
+    """
+    layout, point = problem.layout, problem.start(problem.kept_start(coef))
+    support = problem.kept[point.coef[problem.kept].any(axis=1)]
+    part = point.coef[support]
+    d = np.zeros(len(support))
+    if problem.gauge is not None and len(support):
+        d = problem.gauge.restrict(support).row_curvature(part)
+    curved = np.flatnonzero(d)
+    units = part[curved] / row_norms(part[curved])[:, None]
+    design = problem.design(np.concatenate([problem.free, support]))
+    n_fixed = design.shape[1] - len(support)
+    total, overlap = 0.0, np.zeros((2, len(curved), len(curved)))
+    for k, columns in enumerate(layout.columns):
+        n_tasks, K = columns.shape
+        total += len(problem.free) * n_tasks * max(K - 1, 1)  # scores are free of a constant
+        hessian = layout.hessian(k, design, point.fitted[k]) / problem.n_bar
+        size = n_fixed * K
+        fixed, cross, grams = (
+            hessian[:, :size, :size],
+            hessian[:, :size, size:],
+            hessian[:, size:, size:],
+        )
+        grams = grams - np.swapaxes(cross, 1, 2) @ np.linalg.pinv(fixed, hermitian=True) @ cross
+        strength = np.diag(np.repeat(problem.ridge[support, 0] + d, K))
+        inverses = np.linalg.inv(grams + strength)
+        spread = inverses @ grams
+        total += np.einsum("tjj->", spread)
+        places = (curved[:, None] * K + np.arange(K)).ravel()
+        U = units[:, columns].transpose(1, 0, 2)  # (n_tasks, n_curved, K)
+        shape = (n_tasks, len(curved), K, len(curved), K)
+        for kept, each in zip(overlap, (inverses, spread @ inverses), strict=True):
+            matrices = each[:, places[:, None], places].reshape(shape)
+            kept += np.einsum("tja,tjakb,tkb->jk", U, matrices, U)
+    return float(total + _bent(d[curved], overlap))
+
+
+def _bent(d, overlap):
+    """What the curvature of the norms adds: H^-1 = A^-1 + A^-1 U (1/d - U' A^-1 U)^-1 U' A^-1.
+
+    With the overlaps U' A^-1 U and U' A^-1 G A^-1 U (Woodbury).
+    """
+    if not len(d):
+        return 0.0
+    return np.trace(linalg.lstsq(np.diag(1.0 / d) - overlap[0], overlap[1])[0])

@@ -14,7 +14,6 @@ from skmtl.design import in_single_precision
 EXPLICIT = 10  # form the Hessian where it costs less than so many products with it
 NEGLIGIBLE = 1e-4  # d_j ||x_j||^2 below which I - (I + A)^-1 would cancel
 SMALL_SIDE = 32  # up to here one call for a stack is faster than one per matrix
-CHUNK = 200_000  # entries that stay in cache
 TINY = np.finfo(float).tiny
 
 
@@ -313,11 +312,6 @@ def _inverses(matrices):
 
 
 def _sum_of_products(stack, left, right):
-    """sum_t stack_t o (left_t right_t'), in chunks of tasks."""
-    total = np.zeros(stack.shape[1:])
-    step = max(CHUNK // max(total.size, 1), 1)
+    """sum_t stack_t o (left_t right_t')."""
     left, right = np.ascontiguousarray(left.T), np.ascontiguousarray(right.T)
-    for start in range(0, len(stack), step):
-        part = slice(start, start + step)
-        total += np.einsum("tjk,tj,tk->jk", stack[part], left[part], right[part], optimize=True)
-    return total
+    return np.einsum("tjk,tj,tk->jk", stack, left, right)
