@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GridSearchCV, KFold
+from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from skmtl import (
     MeanRegularizedRidgeCV,
-    MultiTaskLasso,
+    MultiTaskLassoCV,
     MultiTaskRidgeCV,
     PooledRegressor,
     TaskKFold,
@@ -36,20 +36,9 @@ from skmtl.environment import describe_environment
 ALPHAS = np.logspace(-2, 6, 33)
 
 
-class Lasso(GridSearchCV):
-    """Multi-task lasso with alpha from a grid below sd(y) sqrt(n_tasks), which bounds alpha_max."""
-
-    def __init__(self, task_column):
-        self.task_column = task_column
-        cv = TaskKFold(5, task_column=task_column, shuffle=True, random_state=0)
-        model = MultiTaskLasso(task_column=task_column, tol=1e-4)
-        super().__init__(model, {}, scoring="neg_mean_squared_error", cv=cv)
-
-    def fit(self, X, y):
-        n_tasks = y.shape[1] if y.ndim == 2 else len(np.unique(X[:, self.task_column]))
-        bound = np.std(y) * np.sqrt(n_tasks)
-        self.param_grid = {"alpha": bound * np.geomspace(0.5, 0.0005, 13)}
-        return super().fit(X, y)
+def lasso(column):
+    cv = TaskKFold(5, task_column=column, shuffle=True, random_state=0)
+    return MultiTaskLassoCV(task_column=column, cv=cv)
 
 
 METHODS = {
@@ -61,7 +50,7 @@ METHODS = {
     "pooled ridge with task intercepts": lambda column: PooledRegressor(
         RidgeCV(ALPHAS), task_intercepts=True, task_column=column
     ),
-    "multi-task lasso": Lasso,
+    "multi-task lasso": lasso,
     "mean-regularised ridge": lambda column: MeanRegularizedRidgeCV(task_column=column),
 }
 

@@ -8,6 +8,7 @@ from scipy import sparse
 OWN_ROWS = ["column", "vector", "absent", "csr_matrix", "csc_array"]
 SHARED_ROWS = ["outputs", "outputs_nan", "outputs_csr_array", "outputs_csc_matrix"]
 LAYOUTS = OWN_ROWS + SHARED_ROWS
+LABELS = {"binary": (2,), "multinomial": (3,), "mixed": (2, 4, 3), "with a single one": (2, 1)}
 SPARSE = {
     "csr_matrix": sparse.csr_matrix,
     "csc_matrix": sparse.csc_matrix,
@@ -241,3 +242,21 @@ def with_labels(case, counts=(2,)):
         tasks.append((X, labels, v))
         y[(rows, t) if y.ndim == 2 else rows] = labels
     return replace(case, y=y, tasks=tasks)
+
+
+def alone(n=80, p=6, n_labels=2, seed=0):
+    """Features and labels of one task."""
+    rng = np.random.RandomState(seed)
+    X = rng.normal(size=(n, p))
+    F = X @ rng.normal(size=(p, n_labels)) + rng.gumbel(size=(n, n_labels))
+    return X, F.argmax(axis=1)
+
+
+def alpha_max(case):
+    """The largest row norm of the gradient at the best constant probabilities."""
+    gradient = []
+    for X, y, v in case.tasks:
+        Y = np.eye(int(y.max()) + 1)[y.astype(int)]
+        Y = Y[:, 1:] if Y.shape[1] == 2 else Y
+        gradient.append(X.T @ (v[:, None] * (Y - v @ Y / v.sum())) / case.n_bar)
+    return np.linalg.norm(np.hstack(gradient), axis=1).max()

@@ -21,7 +21,7 @@ from skmtl.compose import (
     PooledClassifier,
     PooledRegressor,
 )
-from skmtl.linear_model import MeanRegularizedRidgeCV, MultiTaskLasso, MultiTaskRidgeCV
+from skmtl.linear_model import MeanRegularizedRidgeCV, MultiTaskLassoCV, MultiTaskRidgeCV
 from skmtl.model_selection import TaskKFold
 
 BASELINE = "per-task"
@@ -52,13 +52,21 @@ class Strategy:
     default: bool = True
 
 
-def tuned(setup, estimator, grid):
-    """Grid search in three inner folds that keep every task, by R2 or by log-loss."""
-    classes = setup.task_type == "classification"
-    folds = TaskKFold(
-        3, task_column=setup.task_column, shuffle=True, stratify=classes, random_state=setup.seed
+def inner_folds(setup):
+    """Three folds within the training rows, with every task in each."""
+    return TaskKFold(
+        3,
+        task_column=setup.task_column,
+        shuffle=True,
+        stratify=setup.task_type == "classification",
+        random_state=setup.seed,
     )
-    scoring = negative_log_loss if classes else None
+
+
+def tuned(setup, estimator, grid):
+    """Grid search in the inner folds, by R2 or by log-loss."""
+    scoring = negative_log_loss if setup.task_type == "classification" else None
+    folds = inner_folds(setup)
     return GridSearchCV(estimator, grid, cv=folds, scoring=scoring, error_score="raise")
 
 
@@ -74,11 +82,7 @@ def negative_log_loss(estimator, X, y):
 
 
 def lasso(setup):
-    # For standardised data: the smallest alpha without any coefficient is about sqrt(n_tasks)
-    # times the largest correlation of a feature with the target.
-    alphas = np.sqrt(setup.n_tasks) * np.logspace(-3.5, -0.5, 7)
-    model = MultiTaskLasso(task_column=setup.task_column, tol=1e-3, max_iter=300)
-    return tuned(setup, model, {"alpha": alphas})
+    return MultiTaskLassoCV(alphas=50, cv=inner_folds(setup), task_column=setup.task_column)
 
 
 def pooled_ridge(setup, **options):

@@ -88,12 +88,9 @@ def loss_degrees_of_freedom(problem, coef):
         total += len(problem.free) * n_tasks * max(K - 1, 1)  # scores are free of a constant
         hessian = layout.hessian(k, design, point.fitted[k]) / problem.n_bar
         size = n_fixed * K
-        fixed, cross, grams = (
-            hessian[:, :size, :size],
-            hessian[:, :size, size:],
-            hessian[:, size:, size:],
-        )
-        grams = grams - np.swapaxes(cross, 1, 2) @ np.linalg.pinv(fixed, hermitian=True) @ cross
+        cross, grams = hessian[:, size:, :size], hessian[:, size:, size:]
+        fixed = np.linalg.pinv(hessian[:, :size, :size], 1e-12, hermitian=True)
+        grams = grams - cross @ fixed @ np.swapaxes(cross, 1, 2)
         strength = np.diag(np.repeat(problem.ridge[support, 0] + d, K))
         inverses = np.linalg.inv(grams + strength)
         spread = inverses @ grams

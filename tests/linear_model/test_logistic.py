@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
-from helpers import LAYOUTS, SPARSE, make_case, norm_value, with_labels
+from helpers import LABELS, LAYOUTS, SPARSE, alone, alpha_max, make_case, norm_value, with_labels
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
 from sklearn.base import clone
@@ -20,7 +20,6 @@ from skmtl.model_selection import TaskKFold
 from skmtl.preprocessing import keep_tasks
 
 FACTOR = [1.0, 0.0, 0.3, 2.0, 1.0]
-LABELS = {"binary": (2,), "multinomial": (3,), "mixed": (2, 4, 3), "with a single one": (2, 1)}
 
 
 def scores_of(model, case, task):
@@ -173,13 +172,6 @@ def test_not_converged_warns():
 # --- limits ---------------------------------------------------------------------------------
 
 
-def alone(n=80, p=6, n_labels=2, seed=0):
-    rng = np.random.RandomState(seed)
-    X = rng.normal(size=(n, p))
-    F = X @ rng.normal(size=(p, n_labels)) + rng.gumbel(size=(n, n_labels))
-    return X, F.argmax(axis=1)
-
-
 def penalised_loss(X, y, coef, intercept, alpha):
     F = X @ coef.T + intercept
     F = np.column_stack([np.zeros(len(X)), F]) if F.shape[1] == 1 else F
@@ -222,16 +214,6 @@ def test_no_penalty_is_maximum_likelihood(n_labels):
     ours = MultiTaskLogisticRegression(0.0, tol=1e-12).fit(X, y)
     theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(X, y)
     assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-3)
-
-
-def alpha_max(case):
-    """The largest row norm of the gradient at the best constant probabilities."""
-    gradient = []
-    for X, y, v in case.tasks:
-        Y = np.eye(int(y.max()) + 1)[y.astype(int)]
-        Y = Y[:, 1:] if Y.shape[1] == 2 else Y
-        gradient.append(X.T @ (v[:, None] * (Y - v @ Y / v.sum())) / case.n_bar)
-    return np.linalg.norm(np.hstack(gradient), axis=1).max()
 
 
 @pytest.mark.parametrize("layout", ["column", "csr_matrix", "outputs", "outputs_nan"])
