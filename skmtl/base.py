@@ -344,7 +344,7 @@ def check_number(value, name, *, low=0.0, strict=False, integer=False):
         raise ValueError(f"{name}={value!r} must be finite and {bound}.")
 
 
-def warn_unless_converged(solution, *, tol, max_iter):
+def warn_unless_converged(solution, *, tol, max_iter, stacklevel=3):
     """The one ConvergenceWarning: says the gap, the tolerance and what to change."""
     if not solution.converged:
         warnings.warn(
@@ -352,5 +352,5 @@ def warn_unless_converged(solution, *, tol, max_iter):
             f"The relative duality gap is {solution.gap:.3e}, tol is {tol:.3e}, and max_iter is "
             f"{max_iter}: raise max_iter or tol, or scale the features.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

@@ -4,12 +4,11 @@ import numbers
 
 import numpy as np
 
-from skmtl.base import warn_unless_converged
 from skmtl.documentation import complete_docstring, share_text
 from skmtl.labels import labels_of_tasks
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
 from skmtl.linear_model.label_folds import HeldOutLabels, LabelFolds, deal_labels
-from skmtl.linear_model.path_cv import FINAL_TOL, N_FOLDS, PathCV, warn_of_fits
+from skmtl.linear_model.path_cv import N_FOLDS, PathCV, warn_of_fits
 from skmtl.linear_model.sparse_path import TEXTS, RegularizationPath
 from skmtl.penalties import L21, SquaredL2
 from skmtl.solvers import proximal_newton
@@ -17,7 +16,6 @@ from skmtl.solvers.degrees_of_freedom import loss_degrees_of_freedom
 from skmtl.threads import suited_threads
 
 SCORINGS = ("log_loss", "accuracy")
-SEARCHED = ("scores_", "criterion_path_", "df_path_")
 
 
 @complete_docstring
@@ -164,37 +162,12 @@ intercept_shared_
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
         data, own = self._note_labels(data)
-        with suited_threads(data):
-            folds = self._folds(data)
-            problem = folds.problem(self._penalty(1.0, self._l1_ratios()[0]))
-            grids = self._grids(problem)
-            row, column, gaps = self._search(X, y, data, folds, problem, grids)
-            self._store_path(grids, row, column)
-            best = grids[row, column : column + 1], self.l1_ratio_
-            (final,) = self._solve_path(problem, *best, min(self.tol, FINAL_TOL))
-        final = final._replace(converged=final.converged or final.gap <= self.tol)
-        warn_of_fits(gaps, self.tol, "of the folds" if self.criterion == "cv" else "of the path")
-        warn_unless_converged(final, tol=self.tol, max_iter=self.max_iter)
-        self.dual_gap_, self.n_iter_ = float(final.gap), final.n_iter
+        final, problem = self._fit_path(X, y, data)
         self.solver_ = proximal_newton.NAME
-        columns = problem.layout.column_tasks()
-        return self._store(data, own, columns, final.coef, final.intercept)
+        return self._store(data, own, problem.layout.column_tasks(), final.coef, final.intercept)
 
-    def _search(self, X, y, data, folds, problem, grids):
-        """Row and column of the choice, and the gaps of fits that did not converge."""
-        for name in SEARCHED:
-            vars(self).pop(name, None)  # of an earlier fit by another criterion
-        if self.criterion == "cv":
-            losses, gaps = self._cross_validate(X, y, data, folds, grids)
-            scores = 1.0 - losses if self.scoring == "accuracy" else -losses
-            self.scores_ = scores[0] if len(scores) == 1 else scores
-            return *self._choose(losses), gaps
-        values, degrees, gaps, allowed = self._information(data, problem, grids)
-        self.criterion_path_, self.df_path_ = (
-            v[0] if len(v) == 1 else v for v in (values, degrees)
-        )
-        best = np.argmin(np.where(allowed, values, np.inf))
-        return *np.unravel_index(best, values.shape), gaps
+    def _keep_losses(self, losses):
+        self.scores_ = 1.0 - losses if self.scoring == "accuracy" else -losses
 
     def _deviance(self, data, point, n_targets):
         """Minus twice the log-likelihood, with weights that add up to the number of labels."""
@@ -203,11 +176,6 @@ intercept_shared_
 
     def _degrees_of_freedom(self, problem, coef):
         return loss_degrees_of_freedom(problem, coef)
-
-    def _store_path(self, grids, row, column):
-        one_grid = len(grids) == 1 or self._given_alphas() is not None
-        self.alphas_ = grids[0] if one_grid else grids
-        self.alpha_, self.l1_ratio_ = grids[row, column], self._l1_ratios()[row]
 
     def _folds(self, data):
         options = {"fit_intercept": self.fit_intercept, "scoring": self.scoring}

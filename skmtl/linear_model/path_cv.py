@@ -8,10 +8,11 @@ from scipy.special import gammaln
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
 
-from skmtl.base import check_number
+from skmtl.base import check_number, warn_unless_converged
 from skmtl.linear_model.ridge import read_folds
 from skmtl.solvers.degrees_of_freedom import degrees_of_freedom
 from skmtl.solvers.path import alpha_grid, solve_path
+from skmtl.threads import suited_threads
 
 CRITERIA = ("cv", "bic", "ebic")
 SELECTIONS = ("best", "one_standard_error")
@@ -23,11 +24,48 @@ FINAL_TOL = 1e-10  # what the last fit aims at: it is one of hundreds
 class PathCV:
     """What every cross-validated path shares; the loss is a matter of subclasses.
 
-    Subclasses give ``_penalty(alpha, l1_ratio)``, ``_folds(data)`` and ``_solve``. `_folds` says
+    Subclasses give ``_penalty(alpha, l1_ratio)``, ``_folds(data)``, ``_solve``, ``_deviance`` and
+    ``_keep_losses``. `_folds` says
     what a fold is: ``problem(penalty)`` of all rows, and ``split(train, test, penalty)``, a
     problem of the training rows with the held-out loss: ``errors(coef, intercept)``, the lower
     the better.
     """
+
+    def _fit_path(self, X, y, data):
+        """The model at the penalty of choice, and the problem of all rows."""
+        with suited_threads(data):
+            folds = self._folds(data)
+            problem = folds.problem(self._penalty(1.0, self._l1_ratios()[0]))
+            grids = self._grids(problem)
+            row, column, gaps = self._search(X, y, data, folds, problem, grids)
+            one_grid = len(grids) == 1 or self._given_alphas() is not None
+            self.alphas_ = grids[0] if one_grid else grids
+            self.alpha_, ratio = grids[row, column], self._l1_ratios()[row]
+            if hasattr(self, "l1_ratio"):
+                self.l1_ratio_ = ratio
+            tol = min(self.tol, FINAL_TOL)
+            (final,) = self._solve_path(problem, grids[row, column : column + 1], ratio, tol)
+        final = final._replace(converged=final.converged or final.gap <= self.tol)
+        which = "of the folds" if self.criterion == "cv" else "of the path"
+        warn_of_fits(gaps, self.tol, which, stacklevel=4)  # in the code that calls fit
+        warn_unless_converged(final, tol=self.tol, max_iter=self.max_iter, stacklevel=4)
+        self.dual_gap_, self.n_iter_ = float(final.gap), final.n_iter
+        return final, problem
+
+    def _search(self, X, y, data, folds, problem, grids):
+        """Row and column of the choice, and the gaps of fits that did not converge."""
+        for name in ("mse_path_", "scores_", "criterion_path_", "df_path_"):
+            vars(self).pop(name, None)  # of an earlier fit by another criterion
+        if self.criterion == "cv":
+            losses, gaps = self._cross_validate(X, y, data, folds, grids)
+            self._keep_losses(losses[0] if len(losses) == 1 else losses)
+            return *self._choose(losses), gaps
+        values, degrees, gaps, allowed = self._information(data, problem, grids)
+        self.criterion_path_, self.df_path_ = (
+            v[0] if len(v) == 1 else v for v in (values, degrees)
+        )
+        best = np.argmin(np.where(allowed, values, np.inf))
+        return *np.unravel_index(best, values.shape), gaps
 
     def _l1_ratios(self):
         return np.atleast_1d(np.asarray(getattr(self, "l1_ratio", 1.0), dtype=float))
@@ -188,7 +226,7 @@ class PathCV:
                 check_number(alpha, f"alphas[{index}]")
 
 
-def warn_of_fits(gaps, tol, which):
+def warn_of_fits(gaps, tol, which, stacklevel=3):
     """One warning for all fits that did not converge; gaps are 0 for those that did."""
     failed = gaps > 0
     if failed.any():
@@ -197,5 +235,5 @@ def warn_of_fits(gaps, tol, which):
             f"relative duality gap is {gaps.max():.3e}, tol is {tol:.3e}. Raise max_iter, tol or "
             "eps, or scale the features.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=stacklevel,
         )

@@ -2,16 +2,15 @@
 
 import numpy as np
 
-from skmtl.base import MultiTaskLinearRegressor, warn_unless_converged
+from skmtl.base import MultiTaskLinearRegressor
 from skmtl.documentation import complete_docstring
-from skmtl.linear_model.path_cv import FINAL_TOL, PathCV, warn_of_fits
+from skmtl.linear_model.path_cv import PathCV
 from skmtl.losses import SquaredLoss
 from skmtl.penalties import L21, SquaredL2
 from skmtl.problem import Problem
 from skmtl.quadratic import GRAM_ENTRIES
 from skmtl.solvers import solve
 from skmtl.statistics import FoldSums, HeldOut
-from skmtl.threads import suited_threads
 
 
 class SquaredFolds:
@@ -72,44 +71,16 @@ class PenalizedRegressorCV(PathCV, MultiTaskLinearRegressor):
         """
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
-        with suited_threads(data):
-            folds = self._folds(data)
-            problem = folds.problem(self._penalty(1.0, self._l1_ratios()[0]))
-            grids = self._grids(problem)
-            row, column, gaps = self._search(X, y, data, folds, problem, grids)
-            self._store_path(grids, row, column)
-            best = grids[row, column : column + 1], self._l1_ratios()[row]
-            (final,) = self._solve_path(problem, *best, min(self.tol, FINAL_TOL))
-        final = final._replace(converged=final.converged or final.gap <= self.tol)
-        warn_of_fits(gaps, self.tol, "of the folds" if self.criterion == "cv" else "of the path")
-        warn_unless_converged(final, tol=self.tol, max_iter=self.max_iter)
-        self.dual_gap_, self.n_iter_ = float(final.gap), final.n_iter
+        final, _ = self._fit_path(X, y, data)
         return self._store(data, final.coef, final.intercept)
 
-    def _search(self, X, y, data, folds, problem, grids):
-        """Row and column of the choice, and the gaps of fits that did not converge."""
-        for name in ("mse_path_", "criterion_path_", "df_path_"):
-            vars(self).pop(name, None)  # of an earlier fit by another criterion
-        if self.criterion == "cv":
-            losses, gaps = self._cross_validate(X, y, data, folds, grids)
-            self.mse_path_ = losses[0] if len(losses) == 1 else losses
-            return *self._choose(losses), gaps
-        values, degrees, gaps, allowed = self._information(data, problem, grids)
-        self.criterion_path_, self.df_path_ = (
-            v[0] if len(v) == 1 else v for v in (values, degrees)
-        )
-        best = np.argmin(np.where(allowed, values, np.inf))
-        return *np.unravel_index(best, values.shape), gaps
+    def _keep_losses(self, losses):
+        self.mse_path_ = losses
 
     def _deviance(self, data, point, n_targets):
         """n log of the weighted mean squared error of a fit to all rows."""
         error = HeldOut(data).errors(point.coef[None], point.intercept[None])[0]
         return n_targets * np.log(max(error, np.finfo(float).tiny))
-
-    def _store_path(self, grids, row, column):
-        one_grid = len(grids) == 1 or self._given_alphas() is not None
-        self.alphas_ = grids[0] if one_grid else grids
-        self.alpha_ = grids[row, column]
 
     def _folds(self, data):
         alphas = self._given_alphas()
@@ -223,10 +194,6 @@ class MultiTaskElasticNetCV(PenalizedRegressorCV):
         self.tol = tol
         self.max_iter = max_iter
         self.n_jobs = n_jobs
-
-    def _store_path(self, grids, row, column):
-        super()._store_path(grids, row, column)
-        self.l1_ratio_ = self._l1_ratios()[row]
 
 
 @complete_docstring

@@ -1,4 +1,7 @@
-"""Solvers: solve(problem) -> Solution(coef, gap, n_iter, converged). numpy and scipy only."""
+"""Solvers: solve(problem) -> Solution(coef, gap, n_iter, converged, solver).
+
+numpy and scipy only, but for `coordinate_descent`, which calls scikit-learn's public class.
+"""
 
 from skmtl.solvers.working_set import SOLVERS, Solution, solve
 
