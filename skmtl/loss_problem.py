@@ -14,7 +14,6 @@ from scipy import sparse
 
 from skmtl.free_directions import FreeDirections
 from skmtl.loss_layout import make_layout
-from skmtl.losses import SquaredLoss
 from skmtl.problem import Problem
 
 ARMIJO = 1e-4
@@ -265,7 +264,7 @@ class LossProblem:
         if len(features) < self.n_features:
             penalty = penalty.restrict(features)
         options = {"fit_intercept": self.fit_intercept, "n_bar": self.n_bar}
-        return Problem(data, penalty, SquaredLoss(), **options), X
+        return Problem(data, penalty, **options), X
 
     def moves(self, point, features, X, target, intercept):
         """Changes of the linear predictions from a point to other coefficients."""

@@ -10,23 +10,6 @@ import numpy as np
 from scipy.special import expit, xlog1py, xlogy
 
 
-class SquaredLoss:
-    """Half the squared error: (y - z)^2 / 2."""
-
-    def value(self, y, z):
-        return 0.5 * (y - z) ** 2
-
-    def gradient(self, y, z):
-        return z - y
-
-    def curvature(self, y, z):
-        return np.ones_like(z)
-
-    def conjugate(self, y, u):
-        """sup over z of u z - value(y, z)."""
-        return u * y + 0.5 * u**2
-
-
 class LogisticLoss:
     """Negative log-likelihood of labels y in {0, 1} with log-odds z: log(1 + e^z) - y z."""
 

@@ -1,6 +1,6 @@
-"""Loss + penalty over a TaskData: objective, duality gap, the smallest trivial alpha.
+"""Squared loss + penalty over a TaskData: duality gap, the smallest trivial alpha.
 
-With the squared loss the smooth part is a quadratic in W plus sum_j ridge_j ||w_j||^2 / 2. It is
+The smooth part is a quadratic in W plus sum_j ridge_j ||w_j||^2 / 2. It is
 kept as Gram matrices where these are small, and as the rows of X where they are not.
 """
 
@@ -18,14 +18,13 @@ ROWS_PER_TASK = 30  # with fewer, second-order methods are the fastest
 
 
 class Problem:
-    """Loss of a TaskData plus a penalty, over the penalised coefficients.
+    """Squared loss of a TaskData plus a penalty, over the penalised coefficients.
 
     Parameters
     ----------
     data : TaskData or TaskSums
         From sums, no feature may be free: projecting it out needs the rows.
     penalty : Penalty
-    loss : SquaredLoss
     fit_intercept : bool
     n_bar : float, optional
         Divides the loss; None: the mean weight of a task.
@@ -39,8 +38,8 @@ class Problem:
         (n_kept_features, n_tasks), the shape of W.
     """
 
-    def __init__(self, data, penalty, loss, *, fit_intercept=True, n_bar=None):
-        self.data, self.loss, self.fit_intercept = data, loss, fit_intercept
+    def __init__(self, data, penalty, *, fit_intercept=True, n_bar=None):
+        self.data, self.fit_intercept = data, fit_intercept
         self.n_features = data.n_features
         self.n_bar = data.mean_task_weight if n_bar is None else n_bar
         self._set_penalty(penalty)
@@ -100,14 +99,6 @@ class Problem:
             self.quadratic = Gram(grams, cross, energy, tasks)
         else:
             self.quadratic = Rows(self._designs, n_bar, cross, energy)
-
-    def objective(self, coef, intercept):
-        """Loss and penalty of coefficients (n_features, n_tasks) and intercepts, from the rows."""
-        total = 0.0
-        for block in self.data.blocks():
-            fitted = block.X @ coef[:, block.tasks] + intercept[block.tasks]
-            total += np.sum(block.weights @ self.loss.value(block.Y, fitted))
-        return total / self.n_bar + self.full_penalty.value(coef)
 
     def gap(self, W, product, rows=None):
         """Duality gap of W relative to the objective of W = 0; product = G W.

@@ -136,12 +136,6 @@ class TaskData:
                 squares[block.rows] = weighted[:, 0]
         return squares
 
-    def sum_by_task(self, values):
-        """Sums over rows, (n_tasks,), of values shaped as y."""
-        if self.shared_rows:
-            return values.sum(axis=0)
-        return np.bincount(self.codes, values, minlength=self.n_tasks)
-
     def absent_features(self, describe=str):
         """Mask (n_tasks, n_features) of features without a value in a task, or None.
 

@@ -260,3 +260,12 @@ def alpha_max(case):
         Y = Y[:, 1:] if Y.shape[1] == 2 else Y
         gradient.append(X.T @ (v[:, None] * (Y - v @ Y / v.sum())) / case.n_bar)
     return np.linalg.norm(np.hstack(gradient), axis=1).max()
+
+
+def objective(problem, coef, intercept):
+    """Squared loss and penalty of coefficients (n_features, n_tasks), from the rows."""
+    total = 0.0
+    for block in problem.data.blocks():
+        error = block.Y - block.X @ coef[:, block.tasks] - intercept[block.tasks]
+        total += 0.5 * np.sum(block.weights @ error**2)
+    return total / problem.n_bar + problem.full_penalty.value(coef)

@@ -7,7 +7,6 @@ from numpy.testing import assert_allclose
 from scipy import sparse
 from test_problem import read
 
-from skmtl.losses import SquaredLoss
 from skmtl.model_selection import TaskKFold
 from skmtl.penalties import L21
 from skmtl.problem import Problem
@@ -44,8 +43,8 @@ def test_problems_of_sums_are_those_of_rows(layout, weights, fit_intercept):
     training, held_out = sums.of_fold(train, test)
     for ours, rows in [(sums.whole, None), (training, train), (held_out, test)]:
         expected = data if rows is None else data.subset(rows)
-        from_sums = Problem(ours, L21(0.1), SquaredLoss(), **options)
-        from_rows = Problem(expected, L21(0.1), SquaredLoss(), **options)
+        from_sums = Problem(ours, L21(0.1), **options)
+        from_rows = Problem(expected, L21(0.1), **options)
         if from_rows.quadratic.n_blocks == from_sums.quadratic.n_blocks:
             assert_same_problem(from_sums, from_rows)
         solved = [solve(p, tol=1e-12, max_iter=1000).coef for p in (from_sums, from_rows)]
@@ -74,7 +73,7 @@ def test_far_from_zero(layout):
         y[data.weights == 0] = 0.0
     moved = type(data)(data.X + 1e6, y, data.weights, data.codes, data.labels, data.task_weight)
     far = FoldSums(moved, True).of_fold(train, test)[0]
-    ours, theirs = (Problem(s, L21(0.1), SquaredLoss()).quadratic for s in (far, near))
+    ours, theirs = (Problem(s, L21(0.1)).quadratic for s in (far, near))
     assert_allclose(ours.gram, theirs.gram, rtol=1e-7, atol=1e-8)
     assert_allclose(ours.cross, theirs.cross, rtol=1e-7, atol=1e-8)
     assert_allclose(ours.energy, theirs.energy, rtol=1e-8)
@@ -90,8 +89,8 @@ def test_lost_digits_are_read_again(in_y):
     sums = FoldSums(data, True)
     train, test = np.arange(4, 12), np.arange(4)
     assert not (sums.whole - sums.of_rows(test)).keeps_digits(sums.whole)
-    ours = Problem(sums.of_fold(train, test)[0], L21(0.1), SquaredLoss())
-    theirs = Problem(data.subset(train), L21(0.1), SquaredLoss())
+    ours = Problem(sums.of_fold(train, test)[0], L21(0.1))
+    theirs = Problem(data.subset(train), L21(0.1))
     assert_allclose(ours.quadratic.cross, theirs.quadratic.cross, rtol=1e-6)
 
 
@@ -102,7 +101,7 @@ def test_constants_are_zero(container):
     X, Y = rng.normal(size=(30, 3)), rng.normal(size=(30, 2))
     X[:, 1], Y[:, 0] = 1e6 / 3, 0.1
     data = make_task_data(container(X), Y, sample_weight=rng.rand(30))
-    problem = Problem(FoldSums(data, True).whole, L21(0.1), SquaredLoss())
+    problem = Problem(FoldSums(data, True).whole, L21(0.1))
     assert np.all(problem.quadratic.gram[0][1] == 0)
     assert np.all(problem.quadratic.gram[0][:, 1] == 0)
     assert np.all(problem.quadratic.cross[1] == 0)
@@ -117,15 +116,15 @@ def test_folds_that_are_no_complements():
     training, held_out = sums.of_fold(train, test)
     for ours, rows in [(training, train), (held_out, test)]:
         assert_same_problem(
-            Problem(ours, L21(0.1), SquaredLoss()),
-            Problem(data.subset(rows), L21(0.1), SquaredLoss()),
+            Problem(ours, L21(0.1)),
+            Problem(data.subset(rows), L21(0.1)),
         )
 
 
 def test_free_features_need_rows():
     data = read(make_case("column"))
     with pytest.raises(ValueError, match="need the rows"):
-        Problem(FoldSums(data, True).whole, L21(0.1, factor=[0, 1, 1, 1, 1]), SquaredLoss())
+        Problem(FoldSums(data, True).whole, L21(0.1, factor=[0, 1, 1, 1, 1]))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

@@ -4,7 +4,6 @@ import numpy as np
 
 from skmtl.base import MultiTaskLinearRegressor, check_number, warn_unless_converged
 from skmtl.documentation import complete_docstring
-from skmtl.losses import SquaredLoss
 from skmtl.penalties import L21, Penalty, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import SOLVERS, solve
@@ -35,9 +34,7 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
         with suited_threads(data):
-            problem = Problem(
-                data, self._make_penalty(), SquaredLoss(), fit_intercept=self.fit_intercept
-            )
+            problem = Problem(data, self._make_penalty(), fit_intercept=self.fit_intercept)
             start = problem.kept_start(self._previous_coef())
             solution = solve(
                 problem, tol=self.tol, max_iter=self.max_iter, start=start, solver=self.solver

@@ -19,7 +19,6 @@ from test_problem import read
 from skmtl import MultiTaskElasticNet, MultiTaskLasso
 from skmtl.linear_model.sparse_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from skmtl.linear_model.sparse_path import multitask_elastic_net_path, multitask_lasso_path
-from skmtl.losses import SquaredLoss
 from skmtl.model_selection import LeaveOneTaskOut, TaskKFold
 from skmtl.penalties import L21, SquaredL2
 from skmtl.problem import Problem
@@ -218,7 +217,7 @@ def test_degrees_of_freedom_are_the_divergence(layout, ridge):
 
     def fitted(y):
         moved = replace(data, y=y)
-        problem = Problem(moved, L21(0.4) + SquaredL2(ridge), SquaredLoss())
+        problem = Problem(moved, L21(0.4) + SquaredL2(ridge))
         solution = solve(problem, tol=1e-15, max_iter=1000)
         coef, intercept = problem.complete(solution.coef)
         values = np.asarray(data.X @ coef + intercept)
@@ -241,7 +240,7 @@ def test_degrees_of_freedom_are_the_divergence(layout, ridge):
 
 def test_no_shrinkage_counts_coefficients():
     case = make_case("column", seed=15)
-    problem = Problem(read(case), L21(1e-9, factor=[1, 0, 1, 1, 1]), SquaredLoss())
+    problem = Problem(read(case), L21(1e-9, factor=[1, 0, 1, 1, 1]))
     W = solve(problem, tol=1e-14, max_iter=1000).coef
     assert_allclose(degrees_of_freedom(problem, W), 15, rtol=1e-6)
     assert degrees_of_freedom(problem, 0 * W) == 3

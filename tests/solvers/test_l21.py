@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from helpers import objective
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skmtl.losses import SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import SOLVERS, solve
@@ -38,13 +38,13 @@ def make_problem(shape, penalty_ratio=0.1, ridge=0.0, correlation=0.7, sparse_X=
     if n == 1:
         Y = Y + 1.0
     data = make_task_data(sparse.csc_array(X) if sparse_X else X, Y)
-    problem = Problem(data, L21(1.0), SquaredLoss(), fit_intercept=n > 1)
+    problem = Problem(data, L21(1.0), fit_intercept=n > 1)
     alpha = penalty_ratio * problem.null_dual_norm()
     return problem.with_penalty(L21(alpha) + SquaredL2(ridge * alpha))
 
 
-def objective(problem, W):
-    return problem.objective(*problem.complete(W))
+def value(problem, W):
+    return objective(problem, *problem.complete(W))
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.5])
@@ -52,14 +52,14 @@ def objective(problem, W):
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES.keys())
 def test_methods_agree(shape, ratio, ridge):
     problem = make_problem(shape, ratio, ridge)
-    zero = objective(problem, np.zeros(problem.shape))
+    zero = value(problem, np.zeros(problem.shape))
     values = {}
     for solver in SOLVERS:
         tol = 1e-3 if solver == "proximal" else 1e-10
         solution = solve(problem, tol=tol, max_iter=5000, solver=solver)
         assert solution.converged, (solver, solution.gap)
         assert solution.gap <= tol
-        values[solver] = objective(problem, solution.coef)
+        values[solver] = value(problem, solution.coef)
     assert_allclose(values["newton"], values["auto"], rtol=0, atol=1e-10 * zero)
     assert_allclose(values["coordinate-descent"], values["auto"], rtol=0, atol=1e-10 * zero)
     assert 0 <= (values["proximal"] - values["auto"]) + 1e-10 * zero <= 1.1e-3 * zero
@@ -88,7 +88,6 @@ def test_sparse_is_dense(fit_intercept):
         other = Problem(
             make_task_data(X, problem.data.y),
             L21(alpha),
-            SquaredLoss(),
             fit_intercept=fit_intercept,
         )
         solution = solve(other, tol=1e-12, max_iter=1000)
@@ -114,18 +113,18 @@ def test_factors_of_every_feature():
     assert solution.solver == "newton"
     # Factors are a scaling of the columns.
     scaled = make_task_data(problem.data.X / factor, problem.data.y)
-    other = solve(Problem(scaled, L21(penalty.alpha), SquaredLoss()), tol=1e-10, max_iter=1000)
+    other = solve(Problem(scaled, L21(penalty.alpha)), tol=1e-10, max_iter=1000)
     assert_allclose(solution.coef * factor[:, None], other.coef, atol=1e-4)
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5])
 def test_an_early_stop_is_certified(iterations):
     problem = make_problem(SHAPES["few tasks, many rows"])
-    best = objective(problem, solve(problem, tol=1e-12, max_iter=1000).coef)
+    best = value(problem, solve(problem, tol=1e-12, max_iter=1000).coef)
     solution = solve(problem, tol=1e-12, max_iter=iterations)
     assert not solution.converged
-    zero = objective(problem, np.zeros(problem.shape))
-    assert objective(problem, solution.coef) - best <= solution.gap * zero
+    zero = value(problem, np.zeros(problem.shape))
+    assert value(problem, solution.coef) - best <= solution.gap * zero
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])

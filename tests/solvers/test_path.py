@@ -6,7 +6,6 @@ from helpers import make_case
 from numpy.testing import assert_allclose, assert_array_equal
 from test_problem import FACTOR, read
 
-from skmtl.losses import SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import solve
@@ -24,11 +23,11 @@ def test_grid():
 def test_points_are_solutions(layout, factor):
     data = read(make_case(layout, "rows"))
     penalties = [L21(a, factor=factor) + SquaredL2(0.1 * a) for a in (2.0, 0.5, 0.1, 0.01)]
-    problem = Problem(data, penalties[0], SquaredLoss())
+    problem = Problem(data, penalties[0])
     path = list(solve_path(problem, penalties, tol=1e-12, max_iter=1000, solve=solve))
     assert len(path) == 4
     for penalty, point in zip(penalties, path, strict=True):
-        alone = Problem(data, penalty, SquaredLoss())
+        alone = Problem(data, penalty)
         coef, intercept = alone.complete(solve(alone, tol=1e-12, max_iter=1000).coef)
         assert_allclose(point.coef, coef, atol=1e-6)
         assert_allclose(point.intercept, intercept, atol=1e-6)
@@ -38,7 +37,7 @@ def test_points_are_solutions(layout, factor):
 
 def test_each_point_starts_at_the_one_before():
     data = read(make_case("column"))
-    problem = Problem(data, L21(1.0), SquaredLoss())
+    problem = Problem(data, L21(1.0))
     starts = []
 
     def watched(problem, *, tol, max_iter, start):
@@ -61,7 +60,7 @@ def test_starts_on_the_line_through_two_solutions(positive):
     data = read(make_case("column", n=30))
     alphas = np.array([0.5, 0.45, 0.41, 0.35, 0.2])
     penalties = [L21(a, positive=positive) for a in alphas]
-    problem, starts = Problem(data, penalties[0], SquaredLoss()), []
+    problem, starts = Problem(data, penalties[0]), []
 
     def watched(problem, *, tol, max_iter, start):
         starts.append(start)
@@ -88,7 +87,7 @@ def test_starts_on_the_line_through_two_solutions(positive):
 def test_grids_that_do_not_fall(alphas):
     data = read(make_case("column"))
     penalties = [L21(a) for a in alphas]
-    problem = Problem(data, penalties[0], SquaredLoss())
+    problem = Problem(data, penalties[0])
     options = {"tol": 1e-12, "max_iter": 1000, "solve": solve}
     for point, penalty in zip(
         solve_path(problem, penalties, alphas=np.array(alphas), **options), penalties, strict=True
@@ -99,7 +98,7 @@ def test_grids_that_do_not_fall(alphas):
 
 def test_down_to_no_penalty():
     data = read(make_case("column"))
-    problem = Problem(data, L21(1.0), SquaredLoss())
+    problem = Problem(data, L21(1.0))
     path = list(solve_path(problem, [L21(0.5), L21(0.0)], tol=1e-10, max_iter=1000, solve=solve))
-    free = Problem(data, L21(0.0), SquaredLoss())
+    free = Problem(data, L21(0.0))
     assert_allclose(path[1].coef, free.complete(np.zeros((0, 3)))[0], atol=1e-10)

@@ -5,7 +5,6 @@ import pytest
 from helpers import make_case
 from numpy.testing import assert_allclose
 
-from skmtl.losses import SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
 from skmtl.problem import Problem
 from skmtl.solvers import solve, working_set
@@ -15,7 +14,7 @@ from skmtl.task_data import make_task_data
 def problem_of(penalty, *, n=8, p=200, seed=0, layout="outputs", noise=1.0):
     case = make_case(layout, n=n, p=p, seed=seed, noise=noise)
     X, ids = (case.X, None) if layout == "outputs" else (case.X[:, 1:], case.X[:, 0].astype(int))
-    return Problem(make_task_data(X, case.y, ids=ids), penalty, SquaredLoss())
+    return Problem(make_task_data(X, case.y, ids=ids), penalty)
 
 
 def fraction_of_largest(penalty, share):
@@ -91,6 +90,6 @@ def test_correlated_and_badly_scaled_features(condition):
     X *= np.geomspace(1.0, condition, 12)
     Y = rng.normal(size=(60, 4))
     data = make_task_data(X, Y)
-    alpha = 0.01 * Problem(data, L21(1.0), SquaredLoss()).null_dual_norm()
-    solution = solve(Problem(data, L21(alpha), SquaredLoss()), tol=1e-9, max_iter=1000)
+    alpha = 0.01 * Problem(data, L21(1.0)).null_dual_norm()
+    solution = solve(Problem(data, L21(alpha)), tol=1e-9, max_iter=1000)
     assert solution.converged
