@@ -21,7 +21,12 @@ from skmtl.compose import (
     PooledClassifier,
     PooledRegressor,
 )
-from skmtl.linear_model import MeanRegularizedRidgeCV, MultiTaskLassoCV, MultiTaskRidgeCV
+from skmtl.linear_model import (
+    MeanRegularizedRidgeCV,
+    MultiTaskLassoCV,
+    MultiTaskLogisticRegressionCV,
+    MultiTaskRidgeCV,
+)
 from skmtl.model_selection import TaskKFold
 
 BASELINE = "per-task"
@@ -83,6 +88,12 @@ def negative_log_loss(estimator, X, y):
 
 def lasso(setup):
     return MultiTaskLassoCV(alphas=50, cv=inner_folds(setup), task_column=setup.task_column)
+
+
+def sparse_logistic(setup):
+    return MultiTaskLogisticRegressionCV(
+        alphas=20, cv=inner_folds(setup), tol=1e-3, task_column=setup.task_column
+    )
 
 
 def pooled_ridge(setup, **options):
@@ -153,6 +164,7 @@ REGISTRY = {
             "one logistic regression with an intercept per task",
             lambda setup: logistic(setup, PooledClassifier, task_intercepts=True),
         ),
+        Strategy("multitask-logistic", "features selected for all tasks together", sparse_logistic),
         Strategy(
             "forest-per-task",
             "a random forest for every task",
