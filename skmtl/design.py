@@ -27,6 +27,8 @@ class Design:
         Features that are projected out; the design has the columns of the others.
     """
 
+    n_free = 0  # directions that are projected out, beside the intercept
+
     def __init__(self, block, *, fit_intercept, free):
         self.tasks = block.tasks
         self.kept = ~free
@@ -94,7 +96,7 @@ class Design:
         """Orthonormal basis of some columns; keeps what recovers their coefficients."""
         left, scale, right = np.linalg.svd(columns, full_matrices=False)
         rank = np.sum(scale > scale.max(initial=0.0) * max(columns.shape) * np.finfo(float).eps)
-        basis = left[:, :rank]
+        basis, self.n_free = left[:, :rank], int(rank)
         self._free_pinv = (right[:rank].T / scale[:rank]) @ basis.T
         self.free_from_y = self._free_pinv @ self.Y
         self.Y = self.Y - basis @ (basis.T @ self.Y)

@@ -63,7 +63,7 @@ ESTIMATOR_TEXTS = {
     tol : float, default=1e-6
         Duality gap to reach, relative to the objective of zero coefficients.
     max_iter : int, default=1000
-        Rounds of proximal and Newton steps.
+        Newton steps, sweeps of coordinate descent, or rounds of proximal and Newton steps.
     warm_start : bool, default=False
         Start at the coefficients of the previous fit.
     """,

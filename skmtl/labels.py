@@ -57,4 +57,6 @@ def mean_accuracy(y, predicted, sample_weight, estimator):
     right[~missing] = y[~missing] == predicted[~missing]
     hits = (weights * right).sum(axis=0)
     seen = weights.sum(axis=0) > 0
+    if not seen.any():
+        raise ValueError("accuracy needs an observed label with a positive weight of some task.")
     return float(np.mean(hits[seen] / weights.sum(axis=0)[seen]))

@@ -1,8 +1,8 @@
 """Losses of a target y and a linear prediction z, on whole arrays.
 
 A loss has a value, and a gradient and a curvature in z, from which comes its quadratic model; its
-conjugate gives the dual objective. The squared loss is its own model, so that sufficient
-statistics stand for the rows. Elementwise losses take arrays of any one shape. The multinomial
+conjugate gives the dual objective. The squared loss is its own model: `problem` has it.
+Elementwise losses take arrays of any one shape. The multinomial
 loss takes one-hot y and z of shape (..., n_classes), and its values have a last axis of 1.
 """
 

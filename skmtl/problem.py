@@ -31,7 +31,7 @@ class Problem:
 
     Attributes
     ----------
-    quadratic : Gram or Rows
+    quadratic : Gram, Rows or MaskedRows
     penalty : Penalty
         On the kept features (those that some part penalises).
     shape : tuple
@@ -153,6 +153,10 @@ class Problem:
             return np.inf
         norms = self.gauge.row_dual_norms(self.quadratic.cross)
         return norms[~self.ridge_only].max(initial=0.0)
+
+    def n_free(self):
+        """Dimension of what features without a penalty can fit, over all tasks."""
+        return sum(design.n_free * len(design.tasks) for design in self._designs)
 
     def kept_start(self, coef):
         """Kept rows of coefficients (n_features, n_tasks) as a start; None where shapes differ."""

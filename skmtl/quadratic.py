@@ -139,6 +139,8 @@ class MaskedRows:
     fit_intercept : bool
     """
 
+    n_free = 0  # directions that are projected out, beside the intercept
+
     def __init__(self, data, n_bar, fit_intercept):
         self.n_bar, self.y, self.weights = n_bar, data.y, data.weights
         self.tasks = np.arange(data.n_tasks)
@@ -147,10 +149,12 @@ class MaskedRows:
         self.X = data.X
         if not sparse.issparse(data.X):
             if fit_intercept:
-                self.origin = np.nan_to_num(np.nanmean(data.X, axis=0, dtype=np.float64))
+                counts = np.maximum(np.sum(~np.isnan(data.X), axis=0), 1)
+                self.origin = np.nansum(data.X, axis=0, dtype=np.float64) / counts
             self.X = np.subtract(data.X, self.origin, dtype=np.float64)
             self.X[np.isnan(self.X)] = 0.0  # absent from the tasks that have these rows
         sizes = np.where(fit_intercept, self.weights.sum(axis=0), np.inf)
+        sizes[sizes == 0] = 1.0  # a task without rows: all sums are 0
         self.x_mean = (self.X.T @ self.weights) / sizes
         self.y_mean = np.sum(data.y * self.weights, axis=0) / sizes
         centred = self.weights * (data.y - self.y_mean)

@@ -130,6 +130,8 @@ class CentredSums:
     squares : ndarray of shape (n_tasks,)
     """
 
+    n_free = 0  # directions that are projected out, beside the intercept
+
     def __init__(self, sums, fit_intercept=True):
         self.tasks = np.arange(sums.n_tasks)
         self.kept = np.ones(sums.n_features, dtype=bool)

@@ -18,6 +18,7 @@ CRITERIA = ("cv", "bic", "ebic")
 SELECTIONS = ("best", "one_standard_error")
 CHUNK = 4_000_000  # entries of the models whose held-out loss is computed at once
 N_ALPHAS, N_FOLDS = 100, 5
+OUT_OF_RANGE = "the scales of X or y exceed the range of floating point: standardise them first."
 FINAL_TOL = 1e-10  # what the last fit aims at: it is one of hundreds
 
 
@@ -25,10 +26,9 @@ class PathCV:
     """What every cross-validated path shares; the loss is a matter of subclasses.
 
     Subclasses give ``_penalty(alpha, l1_ratio)``, ``_folds(data)``, ``_solve``, ``_deviance`` and
-    ``_keep_losses``. `_folds` says
-    what a fold is: ``problem(penalty)`` of all rows, and ``split(train, test, penalty)``, a
-    problem of the training rows with the held-out loss: ``errors(coef, intercept)``, the lower
-    the better.
+    ``_keep_losses``. `_folds` says what a fold is: ``problem(penalty)`` of all rows, and
+    ``split(train, test, penalty)``, a problem of the training rows with the held-out loss:
+    ``errors(coef, intercept)``, the lower the better.
     """
 
     def _fit_path(self, X, y, data):
@@ -104,7 +104,7 @@ class PathCV:
         return np.sort(np.atleast_1d(np.asarray(self.alphas, dtype=float)))[::-1]
 
     def _cross_validate(self, X, y, data, folds, grids):
-        """Held-out losses (n_l1_ratios, n_alphas, n_folds); warns of fits that did not converge."""
+        """Held-out losses (n_l1_ratios, n_alphas, n_folds), and gaps that exceed tol."""
         splits = self._read_splits(X, y, data)
         parallel = Parallel(n_jobs=self.n_jobs, prefer="threads")
         done = parallel(delayed(self._fold_losses)(folds, split, grids) for split in splits)
@@ -148,6 +148,8 @@ class PathCV:
                     )
                     done = slice(column + 1 - len(points), column + 1)
                     losses[row, done] = held_out.errors(coef, intercept)
+                    if not np.isfinite(losses[row, done]).all():
+                        raise ValueError(OUT_OF_RANGE)
                     points = []
         return losses, gaps
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skmtl.documentation import share_text
-from skmtl.linear_model.path_cv import warn_of_fits
+from skmtl.linear_model.path_cv import OUT_OF_RANGE, warn_of_fits
 from skmtl.linear_model.sparse_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from skmtl.threads import suited_threads
 
@@ -183,6 +183,8 @@ def _solve(model, X, y, tasks, sample_weight):
         points = list(model._solve_path(problem, alphas, ratio))
     gaps = np.array([point.gap for point in points])
     coefs = np.stack([point.coef.T for point in points], axis=-1)
+    if not np.isfinite(coefs).all():
+        raise ValueError(OUT_OF_RANGE)
     intercepts = np.stack([point.intercept for point in points], axis=-1)
     excess = np.where([point.converged for point in points], 0.0, gaps)
     return RegularizationPath(alphas, coefs, gaps, intercepts), excess

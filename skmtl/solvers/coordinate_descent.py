@@ -5,10 +5,13 @@ well-conditioned features; Newton steps win in accuracy and where features are c
 """
 
 import warnings
+from threading import Lock
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import MultiTaskElasticNet
+
+_filters = Lock()  # warning filters belong to the process: fits in threads take turns
 
 
 class CoordinateDescent:
@@ -45,7 +48,7 @@ class CoordinateDescent:
         self.model.coef_ = np.asfortranarray(start, dtype=self.X.dtype)
         # Half of it: scikit-learn's tolerance is a share of ||Y||^2, not of its half.
         self.model.set_params(tol=0.5 * gap, max_iter=max_iter)
-        with warnings.catch_warnings():
+        with _filters, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the caller measures the gap
             self.model.fit(self.X, self.Y)
         W = self.model.coef_.T.astype(np.float64) * (self.y_scale / self.x_scale)

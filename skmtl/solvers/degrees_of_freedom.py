@@ -25,7 +25,7 @@ def degrees_of_freedom(problem, W):
     -------
     float
     """
-    n_free = (problem.n_features - problem.shape[0]) * problem.shape[1]
+    n_free = problem.n_free()
     support = np.flatnonzero(W.any(axis=1))
     if not len(support):
         return float(n_free)
@@ -85,10 +85,13 @@ def loss_degrees_of_freedom(problem, coef):
     total, overlap = 0.0, np.zeros((2, len(curved), len(curved)))
     for k, columns in enumerate(layout.columns):
         n_tasks, K = columns.shape
-        total += len(problem.free) * n_tasks * max(K - 1, 1)  # scores are free of a constant
         hessian = layout.hessian(k, design, point.fitted[k]) / problem.n_bar
         size = n_fixed * K
         cross, grams = hessian[:, size:, :size], hessian[:, size:, size:]
+        if size:  # what the free features can fit, without the intercepts
+            values = np.linalg.eigvalsh(hessian[:, :size, :size])
+            rank = np.sum(values > 1e-12 * values.max(axis=1, keepdims=True))
+            total += rank - n_tasks * max(K - 1, 1) * (n_fixed - len(problem.free))
         fixed = np.linalg.pinv(hessian[:, :size, :size], 1e-12, hermitian=True)
         grams = grams - cross @ fixed @ np.swapaxes(cross, 1, 2)
         strength = np.diag(np.repeat(problem.ridge[support, 0] + d, K))

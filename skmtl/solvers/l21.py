@@ -150,7 +150,7 @@ class L21Rounds:
         decades = np.log10(gap / tol)
         per_decade = 0.7 * latest
         sweep = 2e-9 * n_rows * n_tasks * (n_features + 2 * support) / SWEEP_SPEED[np.float32]
-        if 2 * support < 2 * n_rows:
+        if support < n_rows:
             newton = n_rows * (1.2 * support) ** 2 + 5 * 1.5 * support**3
         else:
             newton = 5 * (n_rows**2 * (3 * support) + n_rows**3 / 3)

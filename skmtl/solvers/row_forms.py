@@ -1,7 +1,7 @@
 """The forms in which Newton on the row weights sees a problem (see `row_weights`).
 
 `GramForm` factorises a matrix of the side of the support, `KernelForm` one of the side of the
-number of rows, `StackForm` one of the side of the support for every task.
+number of rows; for tasks with rows of their own `StackForm` and `KernelsForm` do so for every task.
 """
 
 from typing import NamedTuple
@@ -22,7 +22,7 @@ class State(NamedTuple):
 
     d: np.ndarray
     support: np.ndarray
-    factor: np.ndarray  # Cholesky factor
+    factor: object  # Cholesky factor, inverses (StackForm) or states (KernelsForm)
     value: float  # f(d)
     fitted: float  # <X'Y, W>
     solved: np.ndarray  # W on the support (GramForm) or R (KernelForm)

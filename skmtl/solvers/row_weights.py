@@ -84,7 +84,7 @@ def minimise(form, lam, d, *, tol, max_iter):
 
     Parameters
     ----------
-    form : GramForm, KernelForm or StackForm
+    form : GramForm, KernelForm, StackForm or KernelsForm
     lam : ndarray of shape (n_features,)
         Weights of the row norms, all above 0.
     d : ndarray of shape (n_features,)

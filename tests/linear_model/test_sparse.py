@@ -342,3 +342,15 @@ def test_objective_never_rises_with_more_iterations():
         value += norm_value(model.coef_, [("L21", 0.02, None)])
         assert value <= previous * (1 + 1e-12)
         previous = value
+
+
+def test_wide_outputs_with_a_task_without_weight():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(20, 1000)), rng.normal(size=(20, 3))
+    weights = np.ones(Y.shape)
+    weights[:, 1] = 0.0
+    X[:, 5] = np.nan  # absent from all tasks
+    model = MultiTaskLasso(0.3).fit(X, Y, sample_weight=weights)
+    assert np.isfinite(model.coef_).all()
+    alone = MultiTaskLasso(0.3).fit(X, Y[:, [0, 2]])
+    assert_allclose(model.coef_[[0, 2]], alone.coef_, atol=1e-3)

@@ -455,3 +455,35 @@ def test_a_fold_without_weight():
 def test_one_row_cannot_be_held_out():
     with pytest.raises(ValueError, match="n_samples=1"):
         MultiTaskLassoCV().fit(np.ones((1, 2)), np.ones(1))
+
+
+def test_fits_in_threads_leave_the_warning_filters_alone():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(80, 600)), rng.normal(size=(80, 2))
+    for _ in range(2):
+        MultiTaskLassoCV(alphas=5, n_jobs=4, cv=4).fit(X, Y)
+    kinds = [(item[0], item[2]) for item in warnings.filters]
+    assert ("ignore", ConvergenceWarning) not in kinds
+
+
+@pytest.mark.parametrize(("x_scale", "y_scale"), [(1e200, 1.0), (1.0, 1e200)])
+def test_scales_out_of_range_are_an_error_or_a_warning(x_scale, y_scale):
+    X, Y = outputs(30, 4, 2)
+    with warnings.catch_warnings(record=True) as record, np.errstate(all="ignore"):
+        warnings.simplefilter("always")
+        for fit in (multitask_lasso_path, MultiTaskLassoCV(alphas=5).fit):
+            try:
+                fit(x_scale * X, y_scale * Y)
+            except ValueError as error:
+                assert "range of" in str(error) or "large" in str(error)  # noqa: PT017
+            else:
+                assert any(item.category is ConvergenceWarning for item in record)
+
+
+@pytest.mark.parametrize(("n_tasks", "expected"), [(2, 2.0), (3, 3.0)])
+def test_degrees_of_freedom_count_the_rank_of_free_features(n_tasks, expected):
+    X, Y = outputs(30, 6, n_tasks)
+    X[:, 1], X[:, 2] = X[:, 0], 1.0
+    factor = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    model = MultiTaskLassoCV(alphas=[1e3], criterion="bic", penalty_factor=factor).fit(X, Y)
+    assert model.df_path_[0] == pytest.approx(expected)
