@@ -4,9 +4,9 @@ import numbers
 import warnings
 
 import numpy as np
+from joblib import Parallel, delayed
 from scipy.special import gammaln
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl.base import check_number, warn_unless_converged
 from skmtl.linear_model.ridge import read_folds
@@ -106,6 +106,8 @@ class PathCV:
     def _cross_validate(self, X, y, data, folds, grids):
         """Held-out losses (n_l1_ratios, n_alphas, n_folds), and gaps that exceed tol."""
         splits = self._read_splits(X, y, data)
+        # Not scikit-learn's Parallel: it saves and restores the warning filters in every thread,
+        # and these belong to the process.
         parallel = Parallel(n_jobs=self.n_jobs, prefer="threads")
         done = parallel(delayed(self._fold_losses)(folds, split, grids) for split in splits)
         losses, gaps = (np.stack(part, axis=-1) for part in zip(*done, strict=True))
