@@ -4,7 +4,7 @@ Newton on the row weights costs about cubes of min(n_rows, support), one for tas
 rows and one per task for others, but needs few steps, whatever the correlations. Coordinate
 descent sweeps over n_rows x n_features x n_tasks entries, a number of times that nobody knows
 before. So where few tasks share many rows, sweeps in single precision come first, down to a gap
-of 1e-2; their number then tells which is cheaper.
+of 3e-2; their number then tells which is cheaper.
 """
 
 import numpy as np
@@ -18,14 +18,15 @@ from skmtl.solvers.row_forms import GramForm, KernelForm, KernelsForm, StackForm
 from skmtl.solvers.row_weights import NEW_FEATURES, minimise
 
 ROWS_PER_TASK = 30  # with fewer, Newton on the row weights from the start
-FIRST_GAP = 1e-2
+FIRST_GAP = 3e-2
+SWEEPS_TO_COME = 0.7  # per decade of the gap, in units of those to the first gap
 SINGLE_GAP = 5e-6  # what single precision reaches safely
 MOST_SWEEPS = 200  # more in a stage, and Newton takes over
 LARGEST_SIDE = 6000  # of a matrix that is factorised
 LARGEST_STACK = 30_000_000  # entries of all matrices that are factorised
 NEAR_VIOLATION = 0.95
 # Nominal speeds in 1e9 operations a second, one core: only their ratios matter.
-NEWTON_SPEED, SWEEP_SPEED = 30.0, {np.float32: 25.0, np.float64: 12.0}
+NEWTON_SPEED, SWEEP_SPEED = 30.0, 25.0
 
 
 def is_suited(problem):
@@ -130,31 +131,27 @@ class L21Rounds:
         """Sweeps in single precision, as long as they promise to be cheaper than Newton steps."""
         self.first = False
         descent = self._descent(slice(None), np.float32)
-        gap, lowest = FIRST_GAP, max(tol, SINGLE_GAP)
-        W, spent = descent.run(W, gap=gap, max_iter=min(max_iter, MOST_SWEEPS))
-        latest = spent
-        while gap > lowest and latest < MOST_SWEEPS and spent < max_iter:
-            if not self._sweeps_win(W, latest, gap, tol):
-                break
-            gap = max(0.03 * gap, lowest)
-            W, latest = descent.run(W, gap=gap, max_iter=min(max_iter - spent, MOST_SWEEPS))
-            spent += latest
-        self.finish_by_sweeps = gap <= lowest and latest < MOST_SWEEPS
+        lowest = max(tol, SINGLE_GAP)
+        W, spent = descent.run(W, gap=max(FIRST_GAP, lowest), max_iter=min(max_iter, MOST_SWEEPS))
+        if spent < min(max_iter, MOST_SWEEPS) and self._sweeps_win(W, spent, tol):
+            left = min(max_iter - spent, MOST_SWEEPS)
+            W, more = descent.run(W, gap=lowest, max_iter=left)
+            self.finish_by_sweeps = more < left
+            spent += more
         return W, spent
 
-    def _sweeps_win(self, W, latest, gap, tol):
-        """Whether the sweeps to come are cheaper than Newton: `latest` for the last decades."""
+    def _sweeps_win(self, W, n_sweeps, tol):
+        """Whether more sweeps are cheaper than Newton, when so many led to the first gap."""
         n_rows, n_features = self.quadratic.designs[0].X.shape
         n_tasks = W.shape[1]
         support = int(W.any(axis=1).sum())
-        decades = np.log10(gap / tol)
-        per_decade = 0.7 * latest
-        sweep = 2e-9 * n_rows * n_tasks * (n_features + 2 * support) / SWEEP_SPEED[np.float32]
+        to_come = SWEEPS_TO_COME * n_sweeps * np.log10(FIRST_GAP / tol)
+        sweep = 2e-9 * n_rows * n_tasks * (n_features + 2 * support) / SWEEP_SPEED
         if support < n_rows:
             newton = n_rows * (1.2 * support) ** 2 + 5 * 1.5 * support**3
         else:
             newton = 5 * (n_rows**2 * (3 * support) + n_rows**3 / 3)
-        return decades * per_decade * sweep < 1e-9 * newton / NEWTON_SPEED
+        return to_come * sweep < 1e-9 * newton / NEWTON_SPEED
 
     def _newton_on_pool(self, W, product, gap, tol, max_iter):
         rows = self._pool(W, product, max(NEW_FEATURES, int(W.any(axis=1).sum())))
