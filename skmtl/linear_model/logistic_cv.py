@@ -82,7 +82,6 @@ intercept_shared_
         The objective is above the optimum by at most this share of the loss of the best
         constant probabilities.
     n_iter_ : int
-    {solver_used}
 
     References
     ----------
@@ -163,7 +162,6 @@ intercept_shared_
         data = self._read_training_data(X, y, tasks, sample_weight)
         data, own = self._note_labels(data)
         final, problem = self._fit_path(X, y, data)
-        self.solver_ = proximal_newton.NAME
         return self._store(data, own, problem.layout.column_tasks(), final.coef, final.intercept)
 
     def _keep_losses(self, losses):

@@ -104,7 +104,6 @@ def test_folds_are_fits(layout, labels, fit_intercept):
         part.tolist() for part in final.task_classes_
     ]
     assert model.dual_gap_ <= 1e-9
-    assert model.solver_ == "proximal newton"
 
 
 @pytest.mark.parametrize("scoring", ["log_loss", "accuracy"])
