@@ -159,4 +159,4 @@ def test_squared_errors():
     expected = [
         v @ (y - X @ coef[:, t] - intercept[t]) ** 2 for t, (X, y, v) in enumerate(case.tasks)
     ]
-    assert_allclose(data.sum_by_task(errors), expected)
+    assert_allclose(errors.sum(axis=0), expected)

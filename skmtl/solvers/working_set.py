@@ -63,7 +63,7 @@ def solve(problem, *, tol, max_iter, start=None, solver="auto"):
     while True:
         product = problem.quadratic.product(W)
         gap = problem.gap(W, product)
-        if not np.isfinite(gap):  # squares of X or y exceed the range of floating point
+        if np.isnan(gap):  # squares of X or y exceed the range of floating point
             return Solution(W, np.inf, max(n_iter, 1), False, _names(rounds, working_sets))
         if gap <= tol or n_iter >= max_iter or not problem.shape[0]:
             return Solution(W, gap, max(n_iter, 1), bool(gap <= tol), _names(rounds, working_sets))
