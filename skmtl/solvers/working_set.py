@@ -134,9 +134,8 @@ def _solve_on(problem, W, rows, tol, max_iter, *, newton):
         before = part
         part, product = proximal.run(part, product, PROXIMAL_STEPS)
         gap = np.inf
-        for _ in range(
-            NEWTON_STEPS if newton else 0
-        ):  # at least one: flat directions are its strength
+        # At least one Newton step: flat directions are its strength.
+        for _ in range(NEWTON_STEPS if newton else 0):
             part, product, taken = steps.run(part, product)
             previous, gap = gap, problem.gap(part, product, rows)
             if not taken or gap <= tol or gap > 0.5 * previous:
