@@ -1,5 +1,6 @@
 """Linear multi-task models."""
 
+from skmtl.linear_model.hierarchical import HierarchicalRidge
 from skmtl.linear_model.logistic import MultiTaskLogisticRegression
 from skmtl.linear_model.logistic_cv import (
     MultiTaskLogisticRegressionCV,
@@ -12,6 +13,7 @@ from skmtl.linear_model.sparse_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from skmtl.linear_model.sparse_path import multitask_elastic_net_path, multitask_lasso_path
 
 __all__ = [
+    "HierarchicalRidge",
     "MeanRegularizedRidge",
     "MeanRegularizedRidgeCV",
     "MultiTaskElasticNet",

@@ -107,12 +107,7 @@ class CentredForm:
 
     def _dense_rows(self, X, absent):
         """Centred rows with the constant column last; absent features stay 0."""
-        X = X.toarray() if sparse.issparse(X) else X
-        centred = np.subtract(X, np.where(absent, 0.0, self.x_mean), dtype=np.float64)
-        centred /= self.scale
-        if not self.fit_intercept:
-            return centred
-        return np.hstack([centred, np.ones((len(centred), 1))])
+        return dense_rows(X, absent, self.x_mean, self.scale, self.fit_intercept)
 
     def _uncentre(self, coef, mean):
         """(coef, intercept, common) in the features' own origin, from augmented columns."""
@@ -351,6 +346,14 @@ class KernelForm(CentredForm):
             left_out = solve_or_least(inverse[np.ix_(cells, cells)], pulled[cells])
             squares.append(np.sum(left_out**2))
         return np.array(squares)
+
+
+def dense_rows(X, absent, x_mean, scale, fit_intercept):
+    """(X - x_mean) / scale, dense, with a constant column last; absent features stay 0."""
+    X = X.toarray() if sparse.issparse(X) else X
+    centred = np.subtract(X, np.where(absent, 0.0, x_mean), dtype=np.float64)
+    centred /= scale
+    return np.hstack([centred, np.ones((len(centred), 1))]) if fit_intercept else centred
 
 
 def overall_mean(data):
