@@ -5,5 +5,12 @@ These are the two ends between which multi-task learning lies, and its honest ba
 
 from skmtl.compose.per_task import PerTaskClassifier, PerTaskRegressor
 from skmtl.compose.pooled import PooledClassifier, PooledRegressor
+from skmtl.compose.sharing_regressor import SharingRegressor
 
-__all__ = ["PerTaskClassifier", "PerTaskRegressor", "PooledClassifier", "PooledRegressor"]
+__all__ = [
+    "PerTaskClassifier",
+    "PerTaskRegressor",
+    "PooledClassifier",
+    "PooledRegressor",
+    "SharingRegressor",
+]
