@@ -10,9 +10,20 @@ from skmtl.compose import (
     PerTaskRegressor,
     PooledClassifier,
     PooledRegressor,
+    SharingRegressor,
 )
 from skmtl.datasets import make_multitask_classification, make_multitask_regression
+from skmtl.inspection import (
+    LearningCurveDisplay,
+    SharingDisplay,
+    compare_strategies,
+    negative_transfer_report,
+    task_affinity,
+    task_learning_curve,
+)
 from skmtl.linear_model import (
+    HierarchicalLogistic,
+    HierarchicalRidge,
     MeanRegularizedRidge,
     MeanRegularizedRidgeCV,
     MultiTaskElasticNet,
@@ -40,6 +51,9 @@ from skmtl.preprocessing import TaskScaler, keep_tasks
 from skmtl.tasks import split_tasks, stack_tasks
 
 __all__ = [
+    "HierarchicalLogistic",
+    "HierarchicalRidge",
+    "LearningCurveDisplay",
     "LeaveOneTaskOut",
     "MeanRegularizedRidge",
     "MeanRegularizedRidgeCV",
@@ -56,10 +70,13 @@ __all__ = [
     "PerTaskRegressor",
     "PooledClassifier",
     "PooledRegressor",
+    "SharingDisplay",
+    "SharingRegressor",
     "TaskKFold",
     "TaskScaler",
     "__version__",
     "average_scores",
+    "compare_strategies",
     "keep_tasks",
     "make_multitask_classification",
     "make_multitask_regression",
@@ -68,9 +85,12 @@ __all__ = [
     "multitask_lasso_path",
     "multitask_logistic_path",
     "multitask_ridge_path",
+    "negative_transfer_report",
     "pooled_explained_variance",
     "split_tasks",
     "stack_tasks",
+    "task_affinity",
+    "task_learning_curve",
     "task_scores",
     "task_train_test_split",
 ]

@@ -1,6 +1,7 @@
 """The arguments of the command line."""
 
 import argparse
+from pathlib import Path
 
 from skmtl._version import __version__
 from skmtl.cli.errors import UsageError
@@ -15,6 +16,7 @@ EXAMPLES = """examples:
   skmtl compare pupils.csv --task-column school --target score
   skmtl compare sensors.parquet --target heating,cooling
   skmtl compare --data school --train-fraction 0.1 --output school-results
+  skmtl compare --data student --report report.html
 """
 
 
@@ -101,6 +103,11 @@ def _add_comparison(group):
 
 def _add_results(group):
     group.add_argument("--output", metavar="DIR", help="write tables, JSON and a figure there")
+    group.add_argument(
+        "--report",
+        metavar="FILE.html",
+        help="write one HTML page with verdict, table, figures and a learning curve",
+    )
     again = group.add_mutually_exclusive_group()
     again.add_argument(
         "--resume", action="store_true", help="go on with an interrupted run in --output"
@@ -118,7 +125,19 @@ def parse(argv):
         if options.output is None and (options.resume or options.overwrite):
             flag = "--resume" if options.resume else "--overwrite"
             raise UsageError(f"{flag} needs --output DIR, the folder of the results")
+        if options.report is not None:
+            _check_report(Path(options.report))
     return options
+
+
+def _check_report(path):
+    """Before anything is computed: a report that cannot be written would be lost."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--report {path} is not the name of an .html file")
+    if path.is_dir():
+        raise UsageError(f"--report {path} is a folder, not a file")
+    if not path.parent.is_dir():
+        raise UsageError(f"--report {path}: there is no folder {path.parent}")
 
 
 def _check_data(options):

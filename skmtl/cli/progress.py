@@ -3,15 +3,25 @@
 import sys
 from collections import defaultdict
 
-from skmtl.cli.summary import summarise_one
+import numpy as np
+
+from skmtl.inspection.paired_tests import mean_of_defined
 
 
 class Lines:
-    """A plain line per finished strategy, and one per strategy that fails."""
+    """A plain line per finished strategy, and one per strategy that fails.
 
-    def __init__(self, strategies, settings):
-        self.strategies = {strategy.name: strategy for strategy in strategies}
-        self.settings = settings
+    Parameters
+    ----------
+    names : sequence of str
+        Of the strategies.
+    n_folds : int
+    metric : str, optional
+        Without it the scores are not told.
+    """
+
+    def __init__(self, names, n_folds, metric=None):
+        self.names, self.n_folds, self.metric = names, n_folds, metric
         self.results = defaultdict(list)
         self.n_finished = 0
 
@@ -27,17 +37,19 @@ class Lines:
         results.append(result)
         if result.failed and sum(r.failed for r in results) == 1:
             self.say(f"{result.strategy} failed in fold {result.fold + 1}: {result.message}")
-        if len(results) == self.settings.n_folds:
+        if len(results) == self.n_folds:
             self.n_finished += 1
-            self.strategy_finished(result.strategy)
+            if not any(r.failed for r in results):
+                self.strategy_finished(result.strategy, results)
 
-    def strategy_finished(self, name):
-        summary = summarise_one(self.strategies[name], self.results[name], self.settings.cv)
-        if summary.message is None:
-            self.say(
-                f"[{self.n_finished}/{len(self.strategies)}] {name}: {self.settings.metric.name} "
-                f"{summary.mean:#.4g} ({summary.fit_seconds:.2f} s a fit)"
-            )
+    def strategy_finished(self, name, results):
+        text = "learning curve"
+        if self.metric is not None:
+            scores = np.array([result.scores for result in results], dtype=float)
+            text = f"{self.metric} {mean_of_defined(mean_of_defined(scores, axis=1)):#.4g}"
+        seconds = np.mean([result.fit_seconds for result in results])
+        count = f"[{self.n_finished}/{len(self.names)}]"
+        self.say(f"{count} {name}: {text} ({seconds:.2f} s a fit)")
 
     def say(self, text):
         print(text, file=sys.stderr, flush=True)
@@ -46,8 +58,8 @@ class Lines:
 class Bar(Lines):
     """A progress bar over all fits."""
 
-    def __init__(self, strategies, settings):
-        super().__init__(strategies, settings)
+    def __init__(self, names, n_folds, metric=None):
+        super().__init__(names, n_folds, metric)
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
@@ -60,7 +72,7 @@ class Bar(Lines):
             console=Console(stderr=True, highlight=False, markup=False),
             transient=True,
         )
-        self.fits = self.bar.add_task("comparing", total=len(strategies) * settings.n_folds)
+        self.fits = self.bar.add_task("comparing", total=len(names) * n_folds)
 
     def __enter__(self):
         self.bar.start()
@@ -73,13 +85,13 @@ class Bar(Lines):
         self.bar.update(self.fits, advance=1, description=result.strategy)
         super().add(result)
 
-    def strategy_finished(self, name):
+    def strategy_finished(self, name, results):
         """The bar shows it."""
 
     def say(self, text):
         self.bar.console.print(text)
 
 
-def make_progress(strategies, settings):
+def make_progress(names, n_folds, metric=None):
     kind = Bar if sys.stderr.isatty() else Lines
-    return kind(strategies, settings)
+    return kind(names, n_folds, metric)

@@ -1,4 +1,4 @@
-"""The table on the screen, and the files: JSON and CSV."""
+"""The table on the screen, and the files: JSON, CSV and the figure."""
 
 import csv
 import io
@@ -7,9 +7,10 @@ from importlib.metadata import version
 import numpy as np
 
 from skmtl._version import __version__
-from skmtl.cli.store import write_json, write_text
-from skmtl.cli.wording import conclusion, signed
+from skmtl.cli.pictures import gains_png
+from skmtl.cli.store import write_bytes, write_json, write_text
 from skmtl.environment import describe_environment
+from skmtl.inspection.presentation import COLUMNS, best_of, footnotes, table_rows
 
 
 def settings_of(problem, settings):
@@ -39,8 +40,8 @@ def describe_problem(problem):
     )
 
 
-def print_report(problem, comparison, stream):
-    """Data, table, what the columns mean, and the conclusion."""
+def print_report(problem, comparison, verdict, stream):
+    """Data, table, what the columns mean, and the verdict."""
     from rich.console import Console
 
     width = None if stream.isatty() else 100
@@ -48,7 +49,7 @@ def print_report(problem, comparison, stream):
     wrap = {"soft_wrap": not stream.isatty()}
     console.print(describe_problem(problem), **wrap)
     console.print(make_table(comparison))
-    for line in [*footnotes(comparison), conclusion(comparison)]:
+    for line in [*footnotes(comparison), verdict]:
         console.print(line, **wrap)
 
 
@@ -56,60 +57,29 @@ def make_table(comparison):
     from rich import box
     from rich.table import Table
 
-    metric = comparison.metric
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    table.add_column("strategy", no_wrap=True)
-    for name in ("score", "std. error", "gain", "helped", "hurt", "fit (s)"):
-        table.add_column(name, justify="right", no_wrap=True)
-    best = max((s.mean if not metric.is_loss else -s.mean for s in finished(comparison)), default=0)
-    for summary in comparison.summaries:
-        style = "bold" if abs(summary.mean) == abs(best) else None
-        table.add_row(*table_row(summary, metric), style=style)
+    for position, name in enumerate(COLUMNS):
+        table.add_column(name, justify="right" if position else "left", no_wrap=True)
+    best = best_of(comparison)
+    for row in table_rows(comparison):
+        table.add_row(*row, style="bold" if row[0] in best else None)
     return table
 
 
-def finished(comparison):
-    return [summary for summary in comparison.summaries if summary.message is None]
+def write_reports(folder, problem, strategies, comparison, verdict, settings):
+    """Write results.json, results.csv, per_task.csv and, if there is a gain to draw, gains.png.
 
-
-def table_row(summary, metric):
-    if summary.message is not None:
-        return [summary.strategy.name, "failed", *["-"] * 5]
-    numbers = [f"{summary.mean:#.4g}", f"{summary.standard_error:#.2g}"]
-    compared = ["-"] * 3
-    if summary.gain is not None:
-        gain = signed(summary.gain.estimate, metric)
-        compared = [gain, str(summary.helped), str(summary.hurt)]
-    return [summary.strategy.name, *numbers, *compared, f"{summary.fit_seconds:.2f}"]
-
-
-def footnotes(comparison):
-    if comparison.reference is not None:
-        yield (
-            f"score: {comparison.metric.name}, mean over tasks and {comparison.n_folds} folds; "
-            f"gain, and tasks helped and hurt: against {comparison.reference.strategy.name}."
-        )
-    for summary in comparison.summaries:
-        if summary.not_converged:
-            yield (
-                f"{summary.strategy.name}: {summary.not_converged} of {comparison.n_folds} fits "
-                "met a solver that did not converge."
-            )
-
-
-def write_reports(folder, problem, comparison, settings):
-    """results.json, results.csv and per_task.csv."""
-    write_json(folder / "results.json", results_json(problem, comparison, settings))
-    write_csv(folder / "results.csv", [strategy_row(s) for s in comparison.summaries])
-    write_csv(folder / "per_task.csv", list(task_rows(problem, comparison)))
-
-
-def results_json(problem, comparison, settings):
-    reference = comparison.reference
-    return {
-        "conclusion": conclusion(comparison),
-        "reference": None if reference is None else reference.strategy.name,
-        "gain_unit": "% of the reference's" if comparison.metric.is_loss else "difference",
+    Returns
+    -------
+    list of str
+        Names of the files.
+    """
+    rows = [strategy_row(record) for record in comparison.records()]
+    about = {strategy.name: strategy.about for strategy in strategies}
+    results = {
+        "conclusion": verdict,
+        "reference": comparison.reference,
+        "gain_unit": "% of the reference's" if comparison.measure.is_loss else "difference",
         "data": {
             "name": problem.name,
             "description": describe_problem(problem),
@@ -119,63 +89,38 @@ def results_json(problem, comparison, settings):
         },
         "settings": settings,
         **describe_environment(("pandas",)),
-        "strategies": [
-            {**strategy_row(summary), "about": summary.strategy.about}
-            for summary in comparison.summaries
-        ],
+        "strategies": [{**row, "about": about[row["strategy"]]} for row in rows],
         "folds": [result.to_dict() for result in comparison.results],
     }
+    write_json(folder / "results.json", results)
+    write_csv(folder / "results.csv", rows)
+    write_csv(folder / "per_task.csv", task_rows(problem, comparison))
+    picture = gains_png(problem, comparison)
+    if picture is not None:
+        write_bytes(folder / "gains.png", picture)
+    return ["results.json", "results.csv", "per_task.csv", *["gains.png"] * bool(picture)]
 
 
-def strategy_row(summary):
+def strategy_row(record):
     """A strategy's row of results.csv; None is an empty field."""
-    gain = summary.gain
-    values = {
-        "strategy": summary.strategy.name,
-        "status": "finished" if summary.message is None else "failed",
-        "mean_score": summary.mean,
-        "standard_error": summary.standard_error,
-        "gain": None if gain is None else gain.estimate,
-        "gain_low": None if gain is None else gain.low,
-        "gain_high": None if gain is None else gain.high,
-        "helped": summary.helped,
-        "hurt": summary.hurt,
-        "fit_seconds": summary.fit_seconds,
-        "not_converged": summary.not_converged,
-        "message": summary.message,
-    }
-    return {name: finite_or_none(value) for name, value in values.items()}
+    status = "finished" if record["message"] is None else "failed"
+    row = {"strategy": record["strategy"], "status": status, **record}
+    return {name: finite_or_none(value) for name, value in row.items()}
+
+
+def task_rows(problem, comparison):
+    """Rows of per_task.csv: every strategy and task, with the number of rows of the task."""
+    sizes = dict(zip(problem.task_names, problem.rows_of_tasks().tolist(), strict=True))
+    rows = []
+    for record in comparison.task_records():
+        names = {"strategy": record["strategy"], "task": record["task"]}
+        row = {**names, "rows": sizes[record["task"]], **record}
+        rows.append({name: finite_or_none(value) for name, value in row.items()})
+    return rows
 
 
 def finite_or_none(value):
     return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def task_rows(problem, comparison):
-    """Rows of per_task.csv: every strategy and task."""
-    rows, reference = problem.rows_of_tasks(), comparison.reference
-    train_rows = training_rows(comparison)
-    for summary in finished(comparison):
-        for task, name in enumerate(problem.task_names):
-            yield {
-                "strategy": summary.strategy.name,
-                "task": name,
-                "rows": int(rows[task]),
-                "train_rows": float(train_rows[task]),
-                "score": entry(summary.task_scores, task),
-                "reference_score": entry(reference and reference.task_scores, task),
-                "gain": entry(summary.task_gains, task),
-                "gain_standard_error": entry(summary.task_gain_errors, task),
-            }
-
-
-def training_rows(comparison):
-    """Mean over folds of the rows of every task that were learned from."""
-    return np.mean([result.train_rows for result in comparison.results], axis=0)
-
-
-def entry(values, task):
-    return None if values is None else finite_or_none(float(values[task]))
 
 
 def write_csv(path, rows):

@@ -6,20 +6,27 @@ import uuid
 from pathlib import Path
 
 from skmtl.cli.errors import UsageError, one_line
-from skmtl.cli.runs import FoldResult
+from skmtl.inspection import FoldResult
 
-SETTINGS, FINISHED = "run.json", "finished"
+SETTINGS = "run.json"
+FINISHED, CURVE = "finished", "finished-curve"  # folders of the comparison, the learning curve
 REPORTS = ("results.json", "results.csv", "per_task.csv", "gains.png")
 
 
-def write_text(path, text):
+def write_bytes(path, content):
     """Write a file whole or not at all."""
+    path = Path(path)
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part")
     try:
-        partial.write_text(text, encoding="utf-8", newline="")
+        partial.write_bytes(content)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    """Write a text in UTF-8 whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path, content):
@@ -42,7 +49,7 @@ class Store:
         self.settings = settings
 
     def open(self, *, resume=False, overwrite=False):
-        """Prepare the folder, and return the results that are to be used again."""
+        """Prepare the folder; afterwards `known` returns the results to be used again."""
         if self.folder.exists() and not self.folder.is_dir():
             raise UsageError(f"--output {self.folder} is a file, not a folder")
         try:
@@ -54,19 +61,29 @@ class Store:
                 )
             if resume and occupied:
                 self._check_same_run()
-                return self._load()
-            self._clear()
-            (self.folder / FINISHED).mkdir(parents=True, exist_ok=True)
+            else:
+                self._clear()
+            for part in (FINISHED, CURVE):
+                (self.folder / part).mkdir(parents=True, exist_ok=True)
             write_json(self.folder / SETTINGS, self.settings)
         except OSError as error:
             raise UsageError(f"cannot write to --output {self.folder}: {error}") from error
-        return []
 
-    def keep(self, result):
+    def keep(self, result, part=FINISHED):
         """Keep a finished result; one that failed is tried again by the next run."""
         if not result.failed:
             name = f"{result.strategy}-fold{result.fold}.json"
-            write_json(self.folder / FINISHED / name, result.to_dict())
+            write_json(self.folder / part / name, result.to_dict())
+
+    def known(self, part=FINISHED):
+        """Results that were kept, by this run or an earlier one."""
+        results = []
+        for path in sorted((self.folder / part).glob("*.json")):
+            try:
+                results.append(FoldResult(**json.loads(path.read_text(encoding="utf-8"))))
+            except (ValueError, TypeError):
+                continue  # damaged: it is computed again
+        return results
 
     def _occupied(self):
         return any((self.folder / name).exists() for name in (SETTINGS, *REPORTS))
@@ -84,17 +101,9 @@ class Store:
                 here = "" if name == "data_sha256" else f", not {value!r}"
                 raise UsageError(f"cannot resume: {self.folder} holds results of {there}{here}")
 
-    def _load(self):
-        results = []
-        for path in sorted((self.folder / FINISHED).glob("*.json")):
-            try:
-                results.append(FoldResult(**json.loads(path.read_text(encoding="utf-8"))))
-            except (ValueError, TypeError):
-                continue  # damaged: it is computed again
-        return results
-
     def _clear(self):
-        for path in (self.folder / FINISHED).glob("*-fold*.json"):
-            path.unlink()
+        for part in (FINISHED, CURVE):
+            for path in (self.folder / part).glob("*-fold*.json"):
+                path.unlink()
         for name in (SETTINGS, *REPORTS):
             (self.folder / name).unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from skmtl import frames
 from skmtl.base import check_number
 from skmtl.compose.base import ComposedEstimator
 from skmtl.compose.clipping import Ranges
-from skmtl.compose.stacking import cross_fitted_gains
+from skmtl.compose.stacking import judge
 from skmtl.documentation import complete_docstring
 from skmtl.model_selection import TaskKFold
 from skmtl.task_data import check_weights
@@ -204,9 +204,9 @@ class Sharing(ComposedEstimator):
         else:
             mixed = np.einsum("ckr,kr->cr", candidates[:, :, codes], predicted[:, judged])
             given = np.ones(len(rows)) if cells.weights is None else cells.weights[judged]
-            problem = self._errors(mixed, y[*(place[judged] for place in places)], codes, given)
-            weights = problem.choose(np.arange(len(rows)))
-            gains = cross_fitted_gains(problem, folds[rows], n_tasks)
+            targets = y[*(place[judged] for place in places)]
+            problem = self._errors(mixed, targets, weights=given, codes=codes, rows=rows)
+            weights, gains = judge(problem, folds[rows], n_tasks)
             self.task_gains_, self.task_gain_errors_ = gains.tasks, gains.task_errors
             self.gain_, self.gain_error_ = gains.mean, gains.error
             self.sharing_helps_ = gains.mean > HELPS * gains.error

@@ -136,8 +136,8 @@ class SharingRegressor(Sharing, ComposedRegressor):
     def _answer(self, strategy, table):
         return table.ask(strategy, "predict")
 
-    def _errors(self, predicted, y, codes, weights):
-        return SquaredErrors(predicted, y, codes, weights)
+    def _errors(self, predicted, y, **cells):
+        return SquaredErrors(predicted, y, **cells)
 
     def _leave_single_rows_out(self, strategies, table, cells):
         if self.cv != LEAVE_ONE_OUT:

@@ -47,33 +47,33 @@ def likelihood_weights(probabilities, weights):
 
 
 class SquaredErrors:
-    """Out-of-fold predictions of numbers by several strategies, the first one the baseline.
+    """Out-of-fold predictions of numbers by several candidates, the first one the baseline.
 
     Parameters
     ----------
-    predicted : ndarray of shape (n_strategies, n_rows)
-    y, weights : ndarray of shape (n_rows,)
-    codes : int ndarray of shape (n_rows,)
-        Task of every row.
+    predicted : ndarray of shape (n_candidates, n_cells)
+    y, weights : ndarray of shape (n_cells,)
+    codes, rows : int ndarray of shape (n_cells,)
+        Task and row of the table of each of them.
     """
 
-    def __init__(self, predicted, y, codes, weights):
-        self.errors, self.codes, self.weights = predicted - y, codes, weights
+    def __init__(self, predicted, y, weights, codes, rows):
+        self.errors, self.weights, self.codes, self.rows = predicted - y, weights, codes, rows
         # In units of the task's own error: else tasks with much noise would decide for all. It is
-        # that of all strategies: by one of them, tasks where it was lucky would count more.
+        # that of all candidates: by one of them, tasks where it was lucky would count more.
         squares = np.mean(self.errors**2, axis=0)
         sums, sizes = np.bincount(codes, weights * squares), np.bincount(codes, weights)
         level = sums.sum() / sizes.sum()
         scale = (sums + PSEUDO_ROWS * level) / (sizes + PSEUDO_ROWS)
         self.relative = weights / np.maximum(scale[codes], np.finfo(float).tiny)
 
-    def choose(self, rows):
-        """Convex weights by the errors of some rows."""
-        return squares_weights(self.errors[:, rows], self.relative[rows])
+    def choose(self, cells):
+        """Convex weights by the errors in some cells."""
+        return squares_weights(self.errors[:, cells], self.relative[cells])
 
-    def losses(self, mixing, rows):
-        """Of a mixture on some rows."""
-        return (mixing @ self.errors[:, rows]) ** 2
+    def losses(self, mixing, cells):
+        """Of a mixture in some cells."""
+        return (mixing @ self.errors[:, cells]) ** 2
 
     @staticmethod
     def score(loss):
@@ -83,19 +83,19 @@ class SquaredErrors:
 
 
 class LogLosses:
-    """The same for the probabilities (n_strategies, n_rows) of the true labels."""
+    """The same for labels: `predicted` are probabilities of the true ones."""
 
-    def __init__(self, predicted, codes, weights):
+    def __init__(self, predicted, weights, codes, rows):
         self.predicted = np.maximum(predicted, LEAST_PROBABILITY)
-        self.codes, self.weights = codes, weights
+        self.weights, self.codes, self.rows = weights, codes, rows
 
-    def choose(self, rows):
-        """Convex weights by the likelihood of some rows."""
-        return likelihood_weights(self.predicted[:, rows], self.weights[rows])
+    def choose(self, cells):
+        """Convex weights by the likelihood of some cells."""
+        return likelihood_weights(self.predicted[:, cells], self.weights[cells])
 
-    def losses(self, mixing, rows):
-        """Of a mixture on some rows."""
-        return -np.log(mixing @ self.predicted[:, rows])
+    def losses(self, mixing, cells):
+        """Of a mixture in some cells."""
+        return -np.log(mixing @ self.predicted[:, cells])
 
     @staticmethod
     def score(loss):
@@ -106,7 +106,7 @@ class LogLosses:
 class Gains(NamedTuple):
     """Gains over the baseline in percent of its score, with standard errors.
 
-    Of every task (NaN where it has no out-of-fold row), and in the mean score of tasks.
+    Of every task (NaN where nothing of it was left out), and in the mean score of the tasks.
     """
 
     tasks: np.ndarray
@@ -115,21 +115,43 @@ class Gains(NamedTuple):
     error: float
 
 
-def cross_fitted_gains(problem, folds, n_tasks):
-    """`Gains` of mixtures that were each chosen without the rows on which they are judged."""
-    rows = np.arange(len(folds))
-    n_strategies = len(problem.choose(rows))
-    baseline = np.eye(n_strategies)[0]
-    losses = np.empty((2, len(rows)))
-    for fold in np.unique(folds):
+class Judgement(NamedTuple):
+    """Convex weights of the candidates, and the gains to be expected of them."""
+
+    weights: np.ndarray
+    gains: Gains
+
+
+def judge(problem, folds, n_tasks):
+    """`Judgement` of candidates, the first of which is the baseline.
+
+    The gain g of the best mixture has a standard error e, judged on folds that did not choose it.
+    The baseline keeps the share e^2 / (g^2 + e^2), or all: sharing must earn its place.
+    """
+    chosen = {fold: problem.choose(folds != fold) for fold in np.unique(folds)}
+    gains = gains_of(problem, folds, chosen, n_tasks)
+    square = max(gains.mean, 0.0) ** 2
+    kept = square / max(square + gains.error**2, np.finfo(float).tiny)
+    chosen = {fold: towards_first(weights, kept) for fold, weights in chosen.items()}
+    weights = towards_first(problem.choose(np.arange(len(folds))), kept)
+    return Judgement(weights, gains_of(problem, folds, chosen, n_tasks))
+
+
+def towards_first(weights, kept):
+    """A share `kept` of the weights, the rest for the first."""
+    out = kept * weights
+    out[0] += 1.0 - kept
+    return out
+
+
+def gains_of(problem, folds, chosen, n_tasks):
+    """`Gains` of mixtures by fold; standard errors are those of paired differences of rows."""
+    baseline = np.eye(len(next(iter(chosen.values()))))[0]
+    losses = np.empty((2, len(folds)))
+    for fold, weights in chosen.items():
         inside = folds == fold
         losses[0, inside] = problem.losses(baseline, inside)
-        losses[1, inside] = problem.losses(problem.choose(~inside), inside)
-    return gains_of(losses, problem, n_tasks)
-
-
-def gains_of(losses, problem, n_tasks):
-    """`Gains` of losses[1] over losses[0]; standard errors are those of paired differences."""
+        losses[1, inside] = problem.losses(weights, inside)
 
     def per_task(values):
         sums = np.bincount(problem.codes, problem.weights * values, minlength=n_tasks)
@@ -139,14 +161,18 @@ def gains_of(losses, problem, n_tasks):
     counts = np.bincount(problem.codes, minlength=n_tasks)
     (base, slope), (mixed, _) = (problem.score(per_task(loss)) for loss in losses)
     difference = losses[0] - losses[1]
-    mean = per_task(difference)
-    spread = per_task((difference - np.nan_to_num(mean)[problem.codes]) ** 2)
-    error = slope * np.sqrt(spread / np.where(counts > 1, counts - 1, np.nan))
-    total = np.maximum(np.nansum(base), np.finfo(float).tiny)
-    base = np.maximum(base, np.finfo(float).tiny)
+    # How much each cell moves the score of its task; 1 is lost to the mean.
+    influence = problem.weights * (difference - per_task(difference)[problem.codes])
+    freedom = np.sqrt(counts / np.maximum(counts - 1, 1))
+    influence *= (slope * freedom)[problem.codes] / sizes[problem.codes]
+    variance = np.bincount(problem.codes, influence**2, minlength=n_tasks)
+    error = np.where(counts > 1, np.sqrt(variance), np.nan)
+    by_row = np.bincount(problem.rows, influence)  # outputs of one row err together
+    base = np.where(base > 0, base, np.finfo(float).tiny)
+    total = np.nansum(base)
     return Gains(
         100.0 * (base - mixed) / base,
         100.0 * error / base,
         100.0 * float(np.nansum(base - mixed) / total),
-        100.0 * float(np.sqrt(np.nansum(error**2)) / total),
+        100.0 * float(np.sqrt(np.sum(by_row**2)) / total),
     )

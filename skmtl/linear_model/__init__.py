@@ -1,6 +1,7 @@
 """Linear multi-task models."""
 
 from skmtl.linear_model.hierarchical import HierarchicalRidge
+from skmtl.linear_model.hierarchical_logistic import HierarchicalLogistic
 from skmtl.linear_model.logistic import MultiTaskLogisticRegression
 from skmtl.linear_model.logistic_cv import (
     MultiTaskLogisticRegressionCV,
@@ -13,6 +14,7 @@ from skmtl.linear_model.sparse_cv import MultiTaskElasticNetCV, MultiTaskLassoCV
 from skmtl.linear_model.sparse_path import multitask_elastic_net_path, multitask_lasso_path
 
 __all__ = [
+    "HierarchicalLogistic",
     "HierarchicalRidge",
     "MeanRegularizedRidge",
     "MeanRegularizedRidgeCV",

@@ -167,9 +167,9 @@ class CommonMean:
         value, log_det = covariance @ right, 2.0 * np.log(np.diag(factor)).sum()
         return cls(value, covariance, log_det, value @ precision @ value)
 
-    def apply(self, rows):
-        """Rows (..., n_coef) times C."""
-        return rows @ self.covariance
+    def apply(self, rows, part=slice(None)):
+        """Rows (..., n_coef) times C; of rows that are 0 outside a part, that part only."""
+        return rows @ self.covariance[part]
 
     def variances(self):
         """The diagonal of C."""
@@ -219,10 +219,12 @@ class CommonMeanByRows:
         log_det += np.log(precision[known]).sum()
         return cls(value, spread, taken, free, log_det, np.sum(precision * value**2))
 
-    def apply(self, rows):
-        """Rows (..., n_coef) times C."""
-        out = rows * self.spread - (rows @ self.taken.T) @ self.taken
-        return out + (rows @ self.free.T) @ self.free
+    def apply(self, rows, part=slice(None)):
+        """Rows (..., n_coef) times C; of rows that are 0 outside a part, that part only."""
+        out = (rows @ self.free[:, part].T) @ self.free
+        out -= (rows @ self.taken[:, part].T) @ self.taken
+        out[..., part] += rows * self.spread[part]
+        return out
 
     def variances(self):
         """The diagonal of C."""
@@ -250,6 +252,8 @@ class Posterior:
     ----------
     mean : CommonMean or CommonMeanByRows
         m and its covariance C in whitened coordinates.
+    log_det : float
+        Of the covariance of the targets, and of what they say about m where it is free.
     log_likelihood : float
         Of the targets, with the coefficients and m integrated out (m with a flat density
         of 1 where it is free).
@@ -267,9 +271,10 @@ class Posterior:
             precision = self.root.T @ (prior.mean_precision[:, None] * self.root)
             self.mean = CommonMean.of(self.parts, precision)
         self.residuals = [part.target - part.Z @ self.mean.value for part in self.parts]
-        self.log_likelihood = self._log_likelihood()
+        self.log_det = self._log_det()
+        self.log_likelihood = -0.5 * float(self.log_det + self._square())
 
-    def _log_likelihood(self):
+    def _log_det(self):
         data, prior, mean = self.data, self.prior, self.mean
         known = prior.mean_precision > 0
         diagonal = self.root if self.root.ndim == 1 else np.diag(self.root)
@@ -277,11 +282,13 @@ class Posterior:
         log_det -= np.log(prior.mean_precision[known]).sum()
         log_det += np.sum(data.sizes * np.log(2.0 * np.pi * prior.noise))
         log_det -= np.sum(~known) * np.log(2.0 * np.pi)
-        square = np.sum(data.rest / prior.noise) + mean.square
-        for part, residual in zip(self.parts, self.residuals, strict=True):
+        for part in self.parts:
             log_det += 2.0 * np.log(np.einsum("bkk->bk", part.lower)).sum()
-            square += np.sum(residual**2)
-        return -0.5 * float(log_det + square)
+        return log_det
+
+    def _square(self):
+        square = np.sum(self.data.rest / self.prior.noise) + self.mean.square
+        return square + sum(np.sum(residual**2) for residual in self.residuals)
 
     def white_coef(self):
         """R^-1 w_t, the means of the coefficients, (n_tasks, n_coef)."""
@@ -292,7 +299,7 @@ class Posterior:
 
     def factors(self):
         """Z_t (at most n_coef rows, without the padding) of every task."""
-        out = [None] * self.data.n_tasks
+        out = [np.zeros((0, len(self.root)))] * self.data.n_tasks
         for stack, part in zip(self.data.stacks, self.parts, strict=True):
             for task, X, Z in zip(stack.tasks, stack.X, part.Z, strict=True):
                 out[task] = Z[X.any(axis=1)].copy()

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from skmtl.inspection.strategies import REGISTRY, Strategy
+
 FAST = ["--strategies", "per-task,pooled", "--cv", "3"]
 
 
@@ -49,3 +51,14 @@ def save(tmp_path):
         return arguments + ([] if task_column is None else ["--task-column", task_column])
 
     return write
+
+
+@pytest.fixture
+def register(monkeypatch):
+    """Adds strategies for regression for one test, or replaces those of the same name."""
+
+    def add(name, make, **options):
+        entries = [*REGISTRY["regression"], Strategy(name, "", make, **options)]
+        monkeypatch.setitem(REGISTRY, "regression", entries)
+
+    return add

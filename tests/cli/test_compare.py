@@ -7,13 +7,11 @@ import warnings
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
 
 from skmtl import __version__
-from skmtl.cli import main, strategies
-from skmtl.cli.strategies import Strategy
+from skmtl.cli import main
 
 from .conftest import FAST, make_table
 
@@ -34,25 +32,15 @@ def read_rows(path):
         return list(csv.DictReader(file))
 
 
-@pytest.fixture
-def register(monkeypatch):
-    """Adds strategies to the registry of regression for one test."""
-
-    def add(name, make, **options):
-        entries = [*strategies.REGISTRY["regression"], Strategy(name, "", make, **options)]
-        monkeypatch.setitem(strategies.REGISTRY, "regression", entries)
-
-    return add
-
-
 def test_default_run_prints_table_and_conclusion(capsys):
     assert main(["compare", "--cv", "3"]) == 0
     out, err = capsys.readouterr()
-    for name in ("per-task", "pooled", "pooled-intercepts", "mean-regularized", "multitask-lasso"):
-        assert name in out
+    names = ["per-task", "pooled", "pooled-intercepts", "mean-regularized", "multitask-lasso"]
+    for name in [*names, "sharing"]:
+        assert f"\n {name} " in out
     assert "442 rows, 9 features, 8 tasks of 37 to 71 rows" in out
     assert "interval" in out.splitlines()[-1]
-    assert len(err.splitlines()) == 5  # a line per finished strategy, no warning
+    assert len(err.splitlines()) == 6  # a line per finished strategy, no warning
 
 
 @pytest.mark.parametrize("data", ["digits", "iris-cancer"])
@@ -172,14 +160,14 @@ def test_files_written(table, save, tmp_path):
     assert {"python", "pandas"} <= set(results["versions"])
     assert results["versions"]["skmtl"] == __version__
     assert results["reference"] == "per-task"
-    assert len(results["folds"]) == 15
+    assert len(results["folds"]) == 18
     for path in sorted((out / "finished").iterdir()):
         strict_json(path)
     assert [row["strategy"] for row in read_rows(out / "results.csv")] == [
         row["strategy"] for row in results["strategies"]
     ]
     per_task = read_rows(out / "per_task.csv")
-    assert len(per_task) == 5 * 4
+    assert len(per_task) == 6 * 4
     pooled = [row for row in per_task if row["strategy"] == "pooled"]
     for row in pooled:
         gain = float(row["score"]) - float(row["reference_score"])
@@ -229,101 +217,13 @@ def test_contiguous_folds(table, save, tmp_path, capsys):
     assert "blocks of neighbouring rows" in capsys.readouterr().err
 
 
-class Counting(RegressorMixin, BaseEstimator):
-    """Counts its fits; interrupts at one of them."""
-
-    fits = 0
-    interrupt_at = None
-
+class Broken(DummyRegressor):
     def fit(self, X, y):
-        type(self).fits += 1
-        if type(self).fits == self.interrupt_at:
-            raise KeyboardInterrupt
-        self.mean_ = np.mean(y)
-        return self
-
-    def predict(self, X):
-        return np.full(X.shape[0], self.mean_)
-
-
-def test_resume_after_an_interruption(table, save, tmp_path, capsys, register, monkeypatch):
-    monkeypatch.setattr(Counting, "fits", 0)
-    monkeypatch.setattr(Counting, "interrupt_at", 2)
-    register("counting", lambda setup: Counting())
-    out = str(tmp_path / "out")
-    arguments = [*save(table), "--cv", "3", "--strategies", "pooled,counting", "--output", out]
-    assert main(arguments) == 130
-    err = capsys.readouterr().err
-    assert "--resume" in err.splitlines()[-1]
-    assert "Traceback" not in err
-    finished = {path.name for path in (tmp_path / "out" / "finished").iterdir()}
-    assert len(finished) == 7  # per-task and pooled in three folds, counting in one
-
-    assert main(arguments) == 2  # neither --resume nor --overwrite
-    assert main([*arguments, "--resume"]) == 0
-    assert Counting.fits == 4  # one before, the interrupted one, and the two that were missing
-    assert main([*arguments, "--resume"]) == 0
-    assert Counting.fits == 4
-    assert main([*arguments, "--overwrite"]) == 0
-    assert Counting.fits == 7
-
-
-def test_interruption_without_output(table, save, capsys, register, monkeypatch):
-    monkeypatch.setattr(Counting, "fits", 0)
-    monkeypatch.setattr(Counting, "interrupt_at", 1)
-    register("counting", lambda setup: Counting())
-    assert main([*save(table), "--strategies", "counting", "--cv", "2"]) == 130
-    assert "nothing was kept" in capsys.readouterr().err
-
-
-def test_resume_refuses_other_data_and_settings(table, save, tmp_path, capsys):
-    out = ["--output", str(tmp_path / "out")]
-    assert main([*save(table), *FAST, *out]) == 0
-    capsys.readouterr()
-    table.loc[0, "x0"] += 1e-9
-    for arguments, word in [
-        ([*save(table), *FAST], "other data"),
-        ([*save(table, "second"), *FAST], "other data"),
-    ]:
-        assert main([*arguments, *out, "--resume"]) == 2
-        err = capsys.readouterr().err
-        assert word in err
-        assert len(err.splitlines()) == 1
-    table.loc[0, "x0"] -= 1e-9
-
-
-@pytest.mark.parametrize("more", [["--seed", "3"], ["--cv", "4"], ["--metric", "mae"]])
-def test_resume_refuses_other_settings(more, table, save, tmp_path, capsys):
-    arguments = [*save(table), *FAST, "--output", str(tmp_path / "out")]
-    assert main(arguments) == 0
-    capsys.readouterr()
-    assert main([*arguments, *more, "--resume"]) == 2
-    err = capsys.readouterr().err
-    assert f"{more[0][2:]} " in err
-    assert len(err.splitlines()) == 1
-
-
-def test_damaged_result_is_computed_again(table, save, tmp_path):
-    arguments = [*save(table), *FAST, "--output", str(tmp_path / "out")]
-    assert main(arguments) == 0
-    before = scores_of(tmp_path / "out" / "results.json")
-    (tmp_path / "out" / "finished" / "pooled-fold1.json").write_text('{"strategy": ')
-    assert main([*arguments, "--resume"]) == 0
-    assert scores_of(tmp_path / "out" / "results.json") == before
-
-
-def test_foreign_files_stay(table, save, tmp_path, capsys):
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "results.json").write_text("mine")
-    arguments = [*save(table), *FAST, "--output", str(out)]
-    assert main(arguments) == 2
-    assert (out / "results.json").read_text() == "mine"
-    assert len(capsys.readouterr().err.splitlines()) == 1
+        raise RuntimeError("no such\nluck")
 
 
 def broken(setup):
-    raise RuntimeError("no such\nluck")
+    return Broken()
 
 
 def test_a_failing_strategy_does_not_stop_the_others(table, save, tmp_path, capsys, register):

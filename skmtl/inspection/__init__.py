@@ -1,0 +1,27 @@
+"""Does sharing help, which tasks does it hurt, and which tasks are alike? Reports and figures."""
+
+from skmtl.inspection.affinity import TaskAffinity, task_affinity
+from skmtl.inspection.comparison import compare_strategies
+from skmtl.inspection.comparison_result import StrategyComparison
+from skmtl.inspection.learning_curve import (
+    LearningCurveDisplay,
+    TaskLearningCurve,
+    task_learning_curve,
+)
+from skmtl.inspection.negative_transfer import NegativeTransferReport, negative_transfer_report
+from skmtl.inspection.runs import FoldResult
+from skmtl.inspection.sharing_display import SharingDisplay
+
+__all__ = [
+    "FoldResult",
+    "LearningCurveDisplay",
+    "NegativeTransferReport",
+    "SharingDisplay",
+    "StrategyComparison",
+    "TaskAffinity",
+    "TaskLearningCurve",
+    "compare_strategies",
+    "negative_transfer_report",
+    "task_affinity",
+    "task_learning_curve",
+]

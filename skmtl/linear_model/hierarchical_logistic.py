@@ -1,0 +1,423 @@
+"""Hierarchical (empirical Bayes) logistic regression: how much is shared is learned."""
+
+import copy
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_consistent_length
+
+from skmtl.base import check_number
+from skmtl.documentation import complete_docstring
+from skmtl.labels import labels_of_tasks, read_labels
+from skmtl.linear_model.classifier import MultiTaskLinearClassifier
+from skmtl.solvers import label_stacks
+from skmtl.solvers.empirical_bayes import DiagonalCovariance
+from skmtl.solvers.hierarchical import Standardisation
+from skmtl.solvers.laplace import (
+    adapt,
+    covariances_of,
+    leave_one_out,
+    log_evidence,
+    maximise_evidence,
+)
+from skmtl.solvers.random_coefficients import FittedTasks
+from skmtl.task_data import make_task_data
+from skmtl.tasks import describe_ids, match
+from skmtl.threads import suited_threads
+
+CHOICES = {"covariance": ("diagonal", "spherical", "intercept"), "mean": ("learned", "zero")}
+
+
+@complete_docstring
+class HierarchicalLogistic(MultiTaskLinearClassifier):
+    """Logistic regression of many tasks around a common model, with learned variances.
+
+    The tasks' coefficients are drawn from a normal distribution that all tasks have in common ::
+
+        w_t ~ N(m, S),  m_j ~ N(0, v),  P(y_ti = k) = softmax(scores)_k,  scores = w_t' x_ti
+
+    over standardised features and an intercept, whose mean is free. S and v maximise the marginal
+    likelihood in Laplace's approximation, so that there is nothing to tune: a feature whose
+    coefficient is the same in all tasks gets a variance S_jj next to 0, one that differs a large
+    one, and so does the intercept. Given these, the coefficients minimise ::
+
+        sum_t sum_i v_ti w_t loss_t(y_ti, w_t' x_ti)
+        + 1/2 sum_t (w_t - m)' S^-1 (w_t - m) + 1/(2 v) sum_j m_j^2
+
+    with v_ti the sample weights and w_t the task weights. S next to 0 is one pooled model, S very
+    large one model per task. The variances of features are pulled towards each other as by 8 more
+    tasks. The cost is linear in the number of tasks.
+
+    If no task has more than two labels, the model is of the log-odds of the second label of each
+    task. Otherwise every class has coefficients, the variance of a feature is common to all of
+    them, and a task learns about those of its own labels. A task with a single label always
+    predicts it, and the others learn nothing from it.
+
+    Probabilities are averages over what is not known about the coefficients: the scores are
+    moderated, and so nearer to each other than those of `coef_`, the more the fewer rows there are.
+    `decision_function`, `predict` and `predict_proba` are of these.
+
+    Parameters
+    ----------
+    covariance : {"diagonal", "spherical", "intercept"}, default="diagonal"
+        Form of S: a variance per feature; one for all features; none (only intercepts differ
+        between tasks). The intercept has a variance of its own.
+    mean : {"learned", "zero"}, default="learned"
+        "zero": m is 0 but for the intercept, so that tasks share no more than their penalties.
+    {task_parameters}
+    {task_weight}
+    fit_intercept : bool, default=True
+    tol : float, default=1e-2
+        Stop when a step raises the log marginal likelihood by less.
+    max_iter : int, default=200
+        Quasi-Newton steps.
+    store_loo : bool, default=False
+        Keep the leave-one-out probabilities; for tasks with rows of their own.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Union of the labels of all tasks.
+    task_classes_ : list of n_tasks arrays
+        The labels that each task has in fit.
+    coef_mean_ : ndarray of shape (n_features,) or (n_classes, n_features)
+        m, the model of a task about which nothing is known (also `coef_shared_`, with the intercept
+        `intercept_shared_`, if all tasks with more than one label have the same; else None).
+    coef_covariance_ : ndarray of shape (n_features,)
+        The diagonal of S for the features as they came.
+    intercept_variance_ : float
+        Between tasks, at the mean of the features.
+    feature_sharing_ : ndarray of shape (n_features,)
+        Posterior over prior variance of a feature's coefficient, mean over tasks: 1 if its
+        coefficients come from the common model alone, 0 if from each task's own rows alone.
+    log_marginal_likelihood_ : float
+        Of y given the hyperparameters, for a flat density of the common intercept.
+    objective_path_ : ndarray of shape (n_iter_,)
+        The log marginal likelihood with the pull of the pseudo-tasks after every step; it never
+        falls.
+    loo_proba_ : ndarray of shape (n_samples, n_classes)
+        If ``store_loo``: probabilities of the labels of every row by a Newton step of the other
+        rows from the coefficients of all, for the hyperparameters of all rows.
+    n_iter_ : int
+    coef_ : ndarray of shape (n_tasks, n_features) or (n_tasks, n_classes, n_features)
+        If no task has more than two labels, those of the log-odds of the second label of each task.
+        Otherwise those of the scores of all classes, with zeros for labels that the task lacks and
+        for the first of two; without task ids (n_classes, n_features).
+        0 for a feature that is absent from a task. The task column is no feature.
+    intercept_ : ndarray of shape (n_tasks,), (n_tasks, n_classes) or (n_classes,)
+        If there are two classes and a task has one label, plus or minus 36, the log-odds of a
+        probability of 1 but for rounding.
+    tasks_ : ndarray of shape (n_tasks,)
+        The task ids, sorted.
+    absent_features_ : ndarray of shape (n_tasks, n_features) or None
+        Features that have no value in a task; None if there are none.
+
+    References
+    ----------
+    Williams, Barber 1998, *Bayesian classification with Gaussian processes*, IEEE PAMI 20. MacKay
+    1992, *The evidence framework applied to classification networks*, Neural Computation 4.
+
+    Examples
+    --------
+    >>> from skmtl import HierarchicalLogistic, make_multitask_classification
+    >>> X, y = make_multitask_classification(
+    ...     n_tasks=8, n_samples=25, structure="common", random_state=0)
+    >>> model = HierarchicalLogistic(task_column=0, unknown_task="shared").fit(X, y)
+    >>> model.coef_.shape
+    (8, 20)
+    >>> model.predict_proba(X).shape
+    (200, 2)
+    """
+
+    def __init__(
+        self,
+        covariance="diagonal",
+        *,
+        mean="learned",
+        task_column=None,
+        unknown_task="error",
+        task_weight=None,
+        fit_intercept=True,
+        tol=1e-2,
+        max_iter=200,
+        store_loo=False,
+    ):
+        self.covariance = covariance
+        self.mean = mean
+        self.task_column = task_column
+        self.unknown_task = unknown_task
+        self.task_weight = task_weight
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.store_loo = store_loo
+
+    @complete_docstring
+    def fit(self, X, y, *, sample_weight=None, tasks=None):
+        """Learn the variances and the coefficients.
+
+        Parameters
+        ----------
+        {fit_parameters}
+
+        Returns
+        -------
+        self : object
+        """
+        self._check_parameters()
+        data = self._read_training_data(X, y, tasks, sample_weight)
+        data, own = self._note_labels(data)
+        self._check_loo()
+        with suited_threads(data):
+            standard = Standardisation.of(data, self.fit_intercept)
+            standard = replace(standard, y_mean=0.0, y_scale=1.0)  # those of labels mean nothing
+            self._contrasts = label_stacks.common_contrasts(own)
+            contrasts = label_stacks.contrasts_of_tasks(own, self._contrasts)
+            labelled = label_stacks.read_labels(data, own, standard, contrasts)
+            estimate = self._maximise(labelled, data.n_features)
+            fitted = estimate.fitted()
+            self._keep(data, own, standard, estimate, fitted)
+            if self.store_loo:
+                left_out = leave_one_out(data, own, standard, contrasts, fitted)
+                missing = np.isnan(left_out).any(axis=1)
+                if missing.any():
+                    left_out[missing] = self.predict_proba(X, tasks=tasks)[missing]
+                self.loo_proba_ = left_out
+        return self
+
+    def _check_parameters(self):
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} is not one of {', '.join(known)}."
+                )
+        check_number(self.tol, "tol")
+        check_number(self.max_iter, "max_iter", low=1, integer=True)
+
+    def _check_loo(self):
+        if self.store_loo and self._layout == "outputs":
+            raise ValueError(
+                "store_loo=True needs tasks with rows of their own, but y is 2-d: give task ids "
+                "(stack_tasks), or store_loo=False."
+            )
+
+    def _maximise(self, labelled, n_features):
+        n_inputs = n_features + bool(self.fit_intercept)
+        family = DiagonalCovariance.of(self.covariance, n_features, n_inputs)
+        family.groups = np.tile(family.groups, labelled.n_coef // n_inputs)
+        estimate = maximise_evidence(
+            labelled,
+            family,
+            # An intercept of which no row tells needs a prior.
+            free=(np.arange(labelled.n_coef) % n_inputs >= n_features) & bool(labelled.stacks),
+            mean_is_zero=self.mean == "zero",
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
+        if not estimate.converged:
+            warnings.warn(
+                f"the variances did not converge in {self.max_iter} steps to tol={self.tol:g}: "
+                "raise max_iter or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        return estimate
+
+    def _keep(self, data, own, standard, estimate, fitted):
+        """The attributes, in the units of the data."""
+        n_features, n_inputs = data.n_features, standard.n_coef
+        self._fitted, self._standard = fitted.state(), standard.state()
+        self._store_models(data, own, standard, fitted)
+        S = estimate.prior.covariance[:n_inputs]
+        self.coef_covariance_ = S[:n_features] / standard.x_scale**2
+        self.intercept_variance_ = float(S[-1]) if self.fit_intercept else 0.0
+        present = np.ones((data.n_tasks, n_inputs), dtype=bool)
+        if self.absent_features_ is not None:
+            present[:, :n_features] = ~self.absent_features_
+        present[own.sum(axis=1) < 2] = False
+        present = np.tile(present, len(fitted.root) // n_inputs)
+        sharing = fitted.sharing(present).reshape(-1, n_inputs).mean(axis=0)
+        self.feature_sharing_ = sharing[:n_features]
+        self.log_marginal_likelihood_ = log_evidence(estimate.mode)
+        self.objective_path_ = np.array(estimate.objective)
+        self.n_iter_ = len(estimate.objective)
+
+    def _store_models(self, data, own, standard, fitted):
+        n_inputs = standard.n_coef
+        mean = standard.models((fitted.mean.value * fitted.root).reshape(-1, n_inputs))
+        coef, constants = standard.models(
+            (fitted.white_coef * fitted.root).reshape(data.n_tasks, -1, n_inputs)
+        )
+        if self._contrasts is None:
+            self._common = mean[0][0], mean[1][0]
+            several = np.flatnonzero(own.sum(axis=1) == 2)
+            columns = several, np.ones(len(several), dtype=int)
+            models, offsets = coef[several, 0], constants[several, 0]
+        else:
+            self._common = self._contrasts @ mean[0], self._contrasts @ mean[1]
+            tasks, labels, references = label_stacks.label_columns(own)
+            columns = tasks, np.cumsum(own, axis=1)[tasks, labels] - 1
+            with_none = np.vstack([self._contrasts, np.zeros(self._contrasts.shape[1])])
+            contrasts = (with_none[labels] - with_none[references])[:, None]
+            models = (contrasts @ coef[tasks])[:, 0]
+            offsets = (contrasts @ constants[tasks][:, :, None])[:, 0, 0]
+        self._store(data, own, columns, models.T, offsets)
+        self.coef_mean_ = self._common[0].astype(self.coef_.dtype)
+
+    def _mean_model(self, data, own, models, constants):
+        shared = super()._mean_model(data, own, models, constants)
+        if shared is None or shared[2].sum() < 2:
+            return shared
+        return *self._common, shared[2]
+
+    def _linear(self, X, code):
+        """Moderated scores: of the plain ones, and of what is not known about them."""
+        linear, labels = super()._linear(X, code), self._own_labels[code]
+        if labels.sum() < 2:
+            return linear
+        covariances = self._covariances(X, code)
+        if self._contrasts is None:
+            variance = np.maximum(covariances[:, 0, 0], 0.0)
+            return (linear / np.sqrt(1.0 + np.pi / 8.0 * variance)).astype(linear.dtype)
+        Q = self._contrasts[labels]
+        linear[:, labels] = label_stacks.moderated(linear[:, labels], Q @ covariances @ Q.T)
+        return linear
+
+    def _covariances(self, X, code):
+        """Of the scores of a task, in the columns of the contrasts."""
+        fitted, standard = FittedTasks.from_state(self._fitted), Standardisation(**self._standard)
+        absent = np.zeros(X.shape[1], dtype=bool)
+        Z = np.zeros((0, len(fitted.root)))
+        if code >= 0:
+            absent = absent if self.absent_features_ is None else self.absent_features_[code]
+            Z = fitted.factors[code]
+        n_columns = len(fitted.root) // standard.n_coef
+        out = np.empty((X.shape[0], n_columns, n_columns))
+        for rows, part in standard.pieces(X, absent):
+            out[rows] = covariances_of(part[None], fitted.root, Z[None], fitted.mean)[0]
+        return out
+
+    @complete_docstring
+    def adapt(self, X, y, *, sample_weight=None, tasks=None, add=False):
+        """Models of new tasks from a few rows: what was learned is the prior.
+
+        The others are not touched. Old rows enter by their normal approximation, and the
+        hyperparameters stay. If the tasks of fit all have the same labels, so has a new task,
+        whichever of them its rows show.
+
+        Parameters
+        ----------
+        {fit_parameters}
+        add : bool, default=False
+            Return a model that has the old tasks as well.
+
+        Returns
+        -------
+        HierarchicalLogistic
+            Of the new tasks; this one stays as it is.
+
+        Raises
+        ------
+        ValueError
+            If a task was in fit, if a label was not, or if fit had no task ids.
+
+        Examples
+        --------
+        >>> from skmtl import HierarchicalLogistic, make_multitask_classification
+        >>> X, y = make_multitask_classification(
+        ...     n_tasks=8, n_samples=25, structure="common", random_state=0)
+        >>> new = X[:, 0] == 7
+        >>> model = HierarchicalLogistic(task_column=0).fit(X[~new], y[~new])
+        >>> model.adapt(X[new][:5], y[new][:5], add=True).tasks_
+        array([0, 1, 2, 3, 4, 5, 6, 7])
+        """
+        data = self._read_new_tasks(X, y, tasks, sample_weight)
+        own = self._labels_of_new(data)
+        standard = Standardisation(**self._standard)
+        contrasts = label_stacks.contrasts_of_tasks(own, self._contrasts)
+        with suited_threads(data):
+            labelled = label_stacks.read_labels(data, own, standard, contrasts)
+            fitted = adapt(FittedTasks.from_state(self._fitted), labelled)
+        adapted = copy.copy(self)
+        vars(adapted).pop("loo_proba_", None)
+        adapted.tasks_ = data.labels
+        adapted.absent_features_ = data.absent_features(self._feature)
+        adapted.task_classes_ = [self.classes_[labels] for labels in own]
+        adapted._fitted = fitted.state()
+        adapted._store_models(data, own, standard, fitted)
+        for name in ("coef_mean_", "coef_shared_", "intercept_shared_"):
+            setattr(adapted, name, getattr(self, name))
+        adapted._own_labels[-1] = self._own_labels[-1]
+        return merged(self, adapted) if add else adapted
+
+    def _read_new_tasks(self, X, y, tasks, sample_weight):
+        self._check_layout(tasks)
+        if self._layout in ("one", "outputs"):
+            raise ValueError(
+                "adapt needs tasks with rows of their own, but fit had no task ids: fit with a "
+                "column of them (stack_tasks), or refit with the new rows."
+            )
+        X, ids = self._split_ids(X, tasks, reset=False)
+        X = self._read_features(X, reset=False)
+        y, _, _ = read_labels(y, self)
+        y = y if y.ndim == 1 else self._single_output(y)
+        check_consistent_length(X, y)
+        known = match(ids, self.tasks_) >= 0
+        if known.any():
+            raise ValueError(
+                f"task {ids[np.argmax(known)].item()!r} was in fit: adapt is for new tasks, "
+                "refit to learn from more rows of an old one."
+            )
+        new = ~np.isin(y, self.classes_)
+        if new.any():
+            raise ValueError(
+                f"label {y[np.argmax(new)].item()!r} was not in fit, which had "
+                f"{self.classes_.tolist()}: refit with the rows of the new tasks."
+            )
+        codes = np.searchsorted(self.classes_, y).astype(float)
+        return make_task_data(X, codes, ids=ids, sample_weight=sample_weight)
+
+    def _labels_of_new(self, data):
+        """Mask of the labels of every new task: those common to all tasks, or those of its rows."""
+        own = labels_of_tasks(data, len(self.classes_))
+        common = self._own_labels[-1]
+        own = np.where((own & ~common).any(axis=1, keepdims=True), own, own | common)
+        count = own.sum(axis=1)
+        if self._contrasts is None and count.max() > 2:
+            task = data.labels[[np.argmax(count)]]
+            raise ValueError(
+                f"task {describe_ids(task)} has {count.max()} labels, but no task in fit had more "
+                "than two: refit with its rows."
+            )
+        return own
+
+
+def merged(old, new):
+    """A copy of `new` that has the tasks of `old` as well."""
+    both = copy.copy(new)
+    order = np.argsort(np.concatenate([old.tasks_, new.tasks_]), kind="stable")
+
+    def both_of(one, other):
+        return np.concatenate([one, other])[order]
+
+    for name in ("tasks_", "coef_", "intercept_"):
+        setattr(both, name, both_of(getattr(old, name), getattr(new, name)))
+    own = both_of(old._own_labels[:-1], new._own_labels[:-1])
+    both._own_labels = np.vstack([own, old._own_labels[-1]])
+    both.task_classes_ = [both.classes_[labels] for labels in own]
+    if old.absent_features_ is not None or new.absent_features_ is not None:
+        both.absent_features_ = both_of(
+            *(
+                np.zeros((len(m.tasks_), m.coef_.shape[-1]), dtype=bool)
+                if m.absent_features_ is None
+                else m.absent_features_
+                for m in (old, new)
+            )
+        )
+    factors = old._fitted["factors"] + new._fitted["factors"]
+    both._fitted = {**new._fitted, "factors": [factors[k] for k in order]}
+    for name in ("white_coef", "noise"):
+        both._fitted[name] = both_of(old._fitted[name], new._fitted[name])
+    return both
