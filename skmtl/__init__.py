@@ -10,6 +10,7 @@ from skmtl.compose import (
     PerTaskRegressor,
     PooledClassifier,
     PooledRegressor,
+    SharingClassifier,
     SharingRegressor,
 )
 from skmtl.datasets import make_multitask_classification, make_multitask_regression
@@ -70,6 +71,7 @@ __all__ = [
     "PerTaskRegressor",
     "PooledClassifier",
     "PooledRegressor",
+    "SharingClassifier",
     "SharingDisplay",
     "SharingRegressor",
     "TaskKFold",

@@ -147,6 +147,38 @@ ESTIMATOR_TEXTS = {
     tasks : array-like of shape (n_samples,), optional
         Task of every row, if fit had it.
     """,
+    "sharing_parameters": """
+    strategies : list of estimators or of pairs (name, estimator), default=None
+        Further strategies, fitted to the same X, y and tasks. Their `task_column` and
+        `unknown_task` are set to those given here.
+    cv : int, "loo", splitter or iterable of (train, test), default=None
+        None: 5 random folds of the rows of each task. "loo": leave-one-out in closed form, several
+        times faster, for the default strategies, which then are all tuned by their likelihood.
+    clip : bool, default=True
+        Bring features into the range that they had in fit, and half of it beyond, before
+        predicting: else one outlying value would carry a shared linear model far off.
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids.
+    unknown_task : {"error", "shared"}, default="error"
+        A task that fit did not see is an error, or predicted by the strategies that share.
+    n_jobs : int, default=None
+        Fits at the same time; results do not depend on it.
+    random_state : int, RandomState instance or None, default=0
+        Of the folds.
+    """,
+    "sharing_attributes": """
+    gain_, gain_error_ : float
+        The same for the mean over tasks.
+    sharing_helps_ : bool
+        Whether `gain_` is more than 1.645 standard errors above 0.
+    strategy_weights_ : dict of str to float
+        Weight of each strategy, mean over tasks.
+    strategies_ : dict of str to estimator
+        Those with a weight, fitted to all rows.
+    feature_sharing_ : ndarray of shape (n_features,)
+        How much of a feature's coefficients comes from what tasks share, from 0 to 1; for the
+        default strategies, if one that shares has a weight.
+    """,
     "composed_attributes": """
     tasks_ : ndarray of shape (n_tasks,)
         The task ids, sorted.

@@ -186,20 +186,23 @@ def _missing_in(frame, position):
 def fill_entries(X, mask, values):
     """A copy of X with `values` (one per column) where mask is set; NaN values leave a column."""
     columns = np.flatnonzero(mask.any(axis=0) & ~np.isnan(values))
-    if isinstance(X, np.ndarray):
-        X = X.copy()
-        for column in columns:
-            X[mask[:, column], column] = values[column]
-        return X
-    filled = X.copy() if is_pandas(X) else X.clone()
+    filled = X.clone() if is_polars(X) else X.copy()
     for column in columns.tolist():
         entries = column_values(X, column)
-        entries = np.where(mask[:, column], values[column], entries).astype(float)
-        if is_pandas(X):
-            filled.isetitem(column, entries)  # by position: names may be integers, or repeated
-        else:
-            filled.replace_column(column, type(X)({X.columns[column]: entries}).to_series())
+        replace_column(filled, column, np.where(mask[:, column], values[column], entries))
     return filled
+
+
+def replace_column(X, position, values):
+    """Put numbers in a column of an array or frame, in place; returns X."""
+    if isinstance(X, np.ndarray):
+        X[:, position] = values
+    elif is_pandas(X):
+        X.isetitem(position, values.astype(float))  # by position: names may be repeated
+    else:
+        column = type(X)({X.columns[position]: values.astype(float)}).to_series()
+        X.replace_column(int(position), column)
+    return X
 
 
 def append_columns(X, names, values):

@@ -67,6 +67,12 @@ SCALED_BY_TASK_SIZES = DEALS_FOLDS | {
     "MultiTaskLogisticRegression",
     "MultiTaskRegressor",
 }
+# Their weights come from folds of rows: another order, or copies of rows, and the folds are others.
+WEIGHS_BY_FOLDS = {"SharingClassifier", "SharingRegressor"}
+# The maximum of a likelihood is flat: rounding moves the variances by more than itself.
+ROUNDING = dict.fromkeys(
+    ["HierarchicalLogistic", "HierarchicalRidge", "SharingClassifier", "SharingRegressor"], 1e-5
+)
 CONTAINERS = ["array", "float32", "object", "list", "pandas", "polars", "csr", "csc_array"]
 ID_KINDS = {
     "strings": np.array(["Bremen", "Aachen", "Celle"]),
@@ -206,7 +212,7 @@ def test_tables_of_every_type(cls, container, position, column):
         return
     X = table(container, codes, features, position)
     model = make(cls, task_column=column).fit(X, y)
-    accuracy = 1e-4 if container == "float32" else 1e-9
+    accuracy = 1e-4 if container == "float32" else ROUNDING.get(cls.__name__, 1e-9)
     expected = reference(cls, codes, features, y)
     assert_allclose(answer(model, X), expected, rtol=accuracy, atol=accuracy)
     assert_array_equal(model.tasks_, [0, 1, 2])
@@ -281,15 +287,18 @@ def test_ids_match_by_value_in_predict(cls):
 
 @every_estimator
 def test_rows_permuted(cls):
+    if cls.__name__ in WEIGHS_BY_FOLDS:
+        pytest.skip("the folds are others")
     codes, features, y = data(cls)
+    accuracy = ROUNDING.get(cls.__name__, 1e-8)
     order = np.random.RandomState(1).permutation(len(y))
     X, fixed = table("array", codes, features), one_penalty(cls, DEALS_FOLDS)
     model = make(cls, task_column=0, **fixed).fit(X, y)
     moved = make(cls, task_column=0, **fixed).fit(X[order], y[order])
-    assert_allclose(answer(moved, X), answer(model, X), rtol=1e-8, atol=1e-9)
+    assert_allclose(answer(moved, X), answer(model, X), rtol=accuracy, atol=0.1 * accuracy)
     ordered = np.argsort(codes, kind="stable")
     moved = make(cls, task_column=0, **fixed).fit(X[ordered], y[ordered])
-    assert_allclose(answer(moved, X), answer(model, X), rtol=1e-8, atol=1e-9)
+    assert_allclose(answer(moved, X), answer(model, X), rtol=accuracy, atol=0.1 * accuracy)
 
 
 @every_estimator
@@ -298,7 +307,8 @@ def test_tasks_relabelled(cls):
     expected = reference(cls, codes, features, y)
     for labels in (np.array([2, 0, 1]), np.array(["z", "x", "y"])):
         relabelled = reference(cls, labels[codes], features, y)
-        assert_allclose(relabelled, expected, rtol=1e-8, atol=1e-9)
+        accuracy = ROUNDING.get(cls.__name__, 1e-8)
+        assert_allclose(relabelled, expected, rtol=accuracy, atol=0.1 * accuracy)
 
 
 @every_estimator
@@ -306,13 +316,15 @@ def test_weight_k_is_k_copies(cls):
     codes, features, y = data(cls)
     if not has_fit_parameter(cls(), "sample_weight"):
         pytest.skip("no sample_weight")
+    if cls.__name__ in WEIGHS_BY_FOLDS:
+        pytest.skip("the folds are others")
     fixed = one_penalty(cls)  # to choose is to leave rows out, and a copy is another row
     repeats = np.random.RandomState(2).randint(0, 4, size=len(y))
     model = make(cls, **fixed).fit(features, y, tasks=codes, sample_weight=repeats)
     copied = [np.repeat(part, repeats, axis=0) for part in (features, y, codes)]
     other = make(cls, **fixed).fit(copied[0], copied[1], tasks=copied[2])
     ours, theirs = (answer(m, features, tasks=codes) for m in (model, other))
-    accuracy = 1e-4 if is_classifier(cls()) else 1e-8
+    accuracy = 1e-4 if is_classifier(cls()) else ROUNDING.get(cls.__name__, 1e-8)
     assert_allclose(ours, theirs, rtol=accuracy, atol=accuracy)
 
 
@@ -587,6 +599,8 @@ def test_a_column_of_targets_with_ids_is_one_output(cls):
 def test_outputs_with_missing_entries(cls):
     """Missing entries are rows that the task does not have."""
     _, features, y = data(cls)
+    if cls.__name__ in WEIGHS_BY_FOLDS:
+        pytest.skip("rows are left out whole, and each output is standardised")
     Y = np.column_stack([y, np.roll(y, 1), 1 - y]).astype(float)
     missing = np.random.RandomState(3).uniform(size=Y.shape) < 0.3
     Y[missing] = np.nan
@@ -599,7 +613,8 @@ def test_outputs_with_missing_entries(cls):
     for task in range(3):
         ours = model.predict(features)[:, task]
         theirs = stacked.predict(features, tasks=np.full(len(y), task))
-        assert_allclose(ours, theirs, rtol=1e-7, atol=1e-8)
+        accuracy = ROUNDING.get(cls.__name__, 1e-7)
+        assert_allclose(ours, theirs, rtol=accuracy, atol=0.1 * accuracy)
     assert model.predict(features).shape == Y.shape
     assert np.isfinite(model.score(features, Y))
     Y[:, 1] = np.nan
@@ -644,7 +659,7 @@ def test_a_feature_absent_from_a_task(cls):
 def test_a_feature_absent_from_a_task_has_zeros_there(cls):
     """Zero in all rows says the same, where intercepts are not tied to the mean feature."""
     codes, features, y = data(cls)
-    if cls.__name__.startswith("MeanRegularized"):
+    if cls.__name__.startswith(("MeanRegularized", "Hierarchical")):
         pytest.skip("features are centred by their mean over the tasks that have them")
     zeros = features.copy()
     zeros[codes == 1, 2] = 0.0

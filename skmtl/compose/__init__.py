@@ -5,6 +5,7 @@ These are the two ends between which multi-task learning lies, and its honest ba
 
 from skmtl.compose.per_task import PerTaskClassifier, PerTaskRegressor
 from skmtl.compose.pooled import PooledClassifier, PooledRegressor
+from skmtl.compose.sharing_classifier import SharingClassifier
 from skmtl.compose.sharing_regressor import SharingRegressor
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "PerTaskRegressor",
     "PooledClassifier",
     "PooledRegressor",
+    "SharingClassifier",
     "SharingRegressor",
 ]

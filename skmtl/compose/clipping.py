@@ -1,16 +1,20 @@
 """Features brought back into the range that they had in training."""
 
+import copy
+
 import numpy as np
 from scipy import sparse
 
 from skmtl import frames
 
+MARGIN = 0.5  # of the range: next to it a few rows more would have come
+
 
 class Ranges:
-    """The smallest and largest value of each column of numbers; other columns are left alone.
+    """The range of each column of numbers, wider by half of it on both sides.
 
     Linear models extrapolate a single outlying feature without bound, and a shared model does so
-    for every task.
+    for every task. Other columns are left alone.
 
     Parameters
     ----------
@@ -23,41 +27,57 @@ class Ranges:
         self.low = np.full(X.shape[1], -np.inf)
         self.high = np.full(X.shape[1], np.inf)
         if sparse.issparse(X):
-            for limits, method in ((self.low, "min"), (self.high, "max")):
-                limits[:] = getattr(X.tocsc(), method)(axis=0).toarray().ravel()
+            columns = X.tocsc(copy=True)  # finding the extremes sorts it in place
+            self.low[:] = columns.min(axis=0).toarray().ravel()
+            self.high[:] = columns.max(axis=0).toarray().ravel()
         else:
             for column in range(X.shape[1]):
                 values = as_floats(frames.column_values(X, column))
-                if values is not None and not np.isnan(values).all():
-                    self.low[column] = np.nanmin(values)
-                    self.high[column] = np.nanmax(values)
+                if values is not None and np.isfinite(values).any():
+                    values = values[np.isfinite(values)]
+                    self.low[column], self.high[column] = values.min(), values.max()
         if skip is not None:
             self.low[skip], self.high[skip] = -np.inf, np.inf
+        known = np.isfinite(self.low)
+        with np.errstate(over="ignore"):
+            margin = MARGIN * (self.high[known] - self.low[known])
+            self.low[known] -= margin
+            self.high[known] += margin
 
     def clip(self, X):
-        """X, or a copy with values that are out of range replaced by its ends."""
+        """X, or a copy with finite values that are out of range replaced by its ends."""
         if sparse.issparse(X):
-            return self._clip_sparse(X)
+            rows = X.tocsr()
+            inside = clipped(rows.data, self.low[rows.indices], self.high[rows.indices])
+            if inside is rows.data:
+                return X
+            rows = rows.copy()
+            rows.data = inside
+            return rows
         if isinstance(X, np.ndarray) and X.dtype.kind in "fiu":
-            inside = not ((X < self.low) | (X > self.high)).any()
-            return X if inside else np.clip(X, self.low, self.high).astype(X.dtype)
-        clipped = X
+            return clipped(X, self.low, self.high)
+        out = X
         for column in np.flatnonzero(np.isfinite(self.low)):
             values = as_floats(frames.column_values(X, column))
-            outside = (values < self.low[column]) | (values > self.high[column])
-            if outside.any():
-                values = np.clip(values, self.low[column], self.high[column])
-                clipped = frames.replace_column(clipped, column, values, fresh=clipped is not X)
-        return clipped
+            inside = (
+                None if values is None else clipped(values, self.low[column], self.high[column])
+            )
+            if inside is not values:
+                out = copy.copy(X) if out is X else out
+                frames.replace_column(out, column, inside)
+        return out
 
-    def _clip_sparse(self, X):
-        X = X.tocsr()
-        low, high = self.low[X.indices], self.high[X.indices]
-        if not ((X.data < low) | (X.data > high)).any():
-            return X
-        X = X.copy()
-        X.data = np.clip(X.data, low, high).astype(X.dtype)
-        return X
+
+def clipped(values, low, high):
+    """The values themselves, or a copy with those out of range replaced, of the same dtype.
+
+    What is not finite stays, for the estimators to refuse.
+    """
+    with np.errstate(invalid="ignore"):
+        outside = ((values < low) | (values > high)) & np.isfinite(values)
+    if not outside.any():
+        return values
+    return np.where(outside, np.clip(values, low, high), values).astype(values.dtype)
 
 
 def as_floats(values):

@@ -23,7 +23,7 @@ BASELINE, POOLED, SHRUNKEN = "per-task", "pooled", "shrunken"
 HALF_SHARED = (3.0, 10.0, 30.0, 100.0, 300.0)  # rows at which a task's own model has half
 HELPS = 1.645  # standard errors: a gain that would be there by chance in 5 % of cases
 NEGLIGIBLE = 1e-3  # a strategy of less weight is left out
-N_FOLDS = 5
+N_FOLDS, LEAVE_ONE_OUT = 5, "loo"
 
 
 class Table(NamedTuple):
@@ -85,8 +85,8 @@ class Sharing(ComposedEstimator):
         fitted = fitted | dict(zip(missing, models, strict=True))
         self.strategies_ = {name: fitted[name] for name in names}
         self._mixing = mixing[used] / mixing[used].sum(axis=0)
-        shares = self._mixing[:, :-1].mean(axis=1).tolist()
-        self.strategy_weights_ = dict.fromkeys(strategies, 0.0) | dict(zip(names, shares, strict=True))
+        weights = dict(zip(names, self._mixing[:, :-1].mean(axis=1).tolist(), strict=True))
+        self.strategy_weights_ = dict.fromkeys(strategies, 0.0) | weights
         return self
 
     def _read_training_table(self, X, y, tasks, sample_weight):
@@ -106,7 +106,7 @@ class Sharing(ComposedEstimator):
             if not isinstance(name, str) or not hasattr(strategy, "fit"):
                 raise TypeError(f"strategies holds {item!r}: give estimators or (name, estimator).")
             if name in strategies:
-                raise ValueError(f"two strategies are named {name!r}: give pairs (name, estimator).")
+                raise ValueError(f"two strategies are named {name!r}: give (name, estimator).")
             strategies[name] = clone(strategy)
         for name, strategy in strategies.items():
             known = strategy.get_params(deep=False)
@@ -139,7 +139,10 @@ class Sharing(ComposedEstimator):
             return self._leave_single_rows_out(strategies, table, cells)
         folds = self._folds(N_FOLDS if self.cv is None else self.cv, table, cells)
         tests = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
-        parts = [(table.take(np.flatnonzero(folds != k)), table.take(t)) for k, t in enumerate(tests)]
+        parts = [
+            (table.take(np.flatnonzero(folds != fold)), table.take(test))
+            for fold, test in enumerate(tests)
+        ]
         jobs = [(strategy, *part) for strategy in strategies.values() for part in parts]
         answers = iter(self._in_parallel(self._fit_and_answer, *zip(*jobs, strict=True)))
         predicted = np.full((len(strategies), *table.y.shape), np.nan)
@@ -152,7 +155,21 @@ class Sharing(ComposedEstimator):
         return self._answer(training.fit(strategy), test)
 
     def _leave_single_rows_out(self, strategies, table, cells):
-        raise ValueError(f"cv={self.cv!r} is neither a number, nor a splitter, nor folds.")
+        """The same by the closed forms of the default strategies, each fitted once."""
+        if self.cv != LEAVE_ONE_OUT:
+            raise ValueError(
+                f"cv={self.cv!r} is none of a number of folds, a splitter, folds, and "
+                f"{LEAVE_ONE_OUT!r}."
+            )
+        if self.estimator is not None or self.strategies is not None:
+            raise ValueError('cv="loo" is for the default strategies: give a number of folds.')
+        for strategy in strategies.values():
+            strategy.set_params(store_loo=True)
+        models = self._in_parallel(table.fit, strategies.values())
+        predicted = np.array([self._left_out(model, table) for model in models])
+        folds = self._folds(N_FOLDS, table, cells)  # of those that choose, and those that judge
+        predicted[:, folds < 0] = np.nan
+        return dict(zip(strategies, models, strict=True)), predicted, folds
 
     def _in_parallel(self, function, *arguments):
         jobs = zip(*arguments, strict=True)
@@ -216,13 +233,25 @@ class Sharing(ComposedEstimator):
             unknown[0] = 0.0  # the mean of models per task is no model of what tasks share
         return mixing / mixing.sum(axis=0)
 
+    @property
+    def feature_sharing_(self):
+        """How much of a feature's coefficients comes from what tasks share."""
+        shares = [
+            self.strategy_weights_[name] * strategy.feature_sharing_
+            for name, strategy in self.strategies_.items()
+            if hasattr(strategy, "feature_sharing_") and name != BASELINE
+        ]
+        if not shares:
+            raise AttributeError("none of the strategies with a weight tells feature_sharing_.")
+        return sum(shares)
+
     def _mix(self, X, tasks, method):
-        """(shares, answer) of the strategies to X, shares by row or, for outputs, by task."""
-        self._check_layout(tasks)
+        """(shares, answer, strategy) to X, shares by row or, for outputs, by task."""
         read, ids = self._read_table(X, tasks, reset=False)
         codes = self._codes_of_rows(ids, read.shape[0])
         X = frames.as_columns(X)
         X = X if self._ranges is None else self._ranges.clip(X)
         table = Table(X, None, None, tasks)
         for shares, strategy in zip(self._mixing, self.strategies_.values(), strict=True):
-            yield shares[:-1] if codes is None else shares[codes], table.ask(strategy, method)
+            answer = table.ask(strategy, method)
+            yield shares[:-1] if codes is None else shares[codes], answer, strategy

@@ -1,9 +1,8 @@
 """The safe default for numbers."""
 
 import numpy as np
-from sklearn.base import RegressorMixin
 
-from skmtl.base import mean_r2, read_targets
+from skmtl.base import read_targets
 from skmtl.compose.base import ComposedRegressor
 from skmtl.compose.per_task import PerTaskRegressor
 from skmtl.compose.pooled import PooledRegressor
@@ -11,8 +10,6 @@ from skmtl.compose.sharing import BASELINE, POOLED, Sharing
 from skmtl.compose.stacking import SquaredErrors
 from skmtl.documentation import complete_docstring
 from skmtl.linear_model import HierarchicalRidge, MultiTaskRidgeCV
-
-LEAVE_ONE_OUT = "loo"
 
 
 @complete_docstring
@@ -25,7 +22,9 @@ class SharingRegressor(Sharing, ComposedRegressor):
 
     from one model per task to one pooled model. The weights a are common to all tasks and minimise
     the squared error of out-of-fold predictions, each task in units of its own error. One model per
-    task is among the strategies: where nothing is to be shared, it gets all the weight.
+    task is among the strategies and keeps a weight the larger, the less certain the gain of the
+    others is; where nothing is to be shared, it gets all the weight. The outputs of a 2-d y are
+    standardised inside, and rows are left out whole.
 
     Parameters
     ----------
@@ -35,38 +34,14 @@ class SharingRegressor(Sharing, ComposedRegressor):
         `HierarchicalRidge` ("hierarchical"). Or any scikit-learn regressor: a clone per task, one
         for all tasks that knows the task as features, and combinations in which a task's own
         clone counts the more the more rows it has.
-    strategies : list of estimators or of pairs (name, estimator), default=None
-        Further strategies, fitted to the same X, y and tasks. Their `task_column` and
-        `unknown_task` are set to those given here.
-    cv : int, "loo", splitter or iterable of (train, test), default=None
-        None: 5 random folds of the rows of each task. "loo": exact leave-one-out in closed form,
-        several times faster, with an empirical-Bayes ridge per task as "per-task"; only for the
-        default strategies.
-    clip : bool, default=True
-        Bring features into the range that they had in fit before predicting. Where features have
-        heavy tails, one outlying value would carry a shared linear model far off.
-    {task_parameters}
-    n_jobs : int, default=None
-        Fits at the same time; results do not depend on it.
-    random_state : int, RandomState instance or None, default=0
-        Of the folds.
+    {sharing_parameters}
 
     Attributes
     ----------
-    strategy_weights_ : dict of str to float
-        Weight of each strategy, mean over tasks.
-    strategies_ : dict of str to estimator
-        Those with a weight, fitted to all rows.
     task_gains_, task_gain_errors_ : ndarray of shape (n_tasks,)
         How much lower the out-of-fold root mean squared error of a task is than that of one model
         per task, in percent, with standard errors. The weights for a fold come from the others.
-    gain_, gain_error_ : float
-        The same for the mean over tasks.
-    sharing_helps_ : bool
-        Whether `gain_` is more than 1.645 standard errors above 0.
-    feature_sharing_ : ndarray of shape (n_features,)
-        How much of a feature's coefficients comes from what tasks share, from 0 to 1 (for the
-        default strategies).
+    {sharing_attributes}
     {composed_attributes}
 
     References
@@ -108,16 +83,13 @@ class SharingRegressor(Sharing, ComposedRegressor):
         if self.estimator is not None:
             pooled = PooledRegressor(self.estimator, task_intercepts=True)
             return {BASELINE: PerTaskRegressor(self.estimator), POOLED: pooled}
+        # Leave-one-out errors are compared between models that are tuned alike.
         fast = isinstance(self.cv, str)
-        alone = HierarchicalRidge("spherical", mean="zero") if fast else MultiTaskRidgeCV()
-        strategies = {
-            BASELINE: alone,
+        return {
+            BASELINE: HierarchicalRidge("spherical", mean="zero") if fast else MultiTaskRidgeCV(),
             POOLED: HierarchicalRidge("intercept"),
             "hierarchical": HierarchicalRidge(),
         }
-        for strategy in strategies.values() if fast else ():
-            strategy.set_params(store_loo=True)
-        return strategies
 
     def _note_targets(self, y):
         """Targets; outputs, which may have different units, each in units of its deviation."""
@@ -139,26 +111,8 @@ class SharingRegressor(Sharing, ComposedRegressor):
     def _errors(self, predicted, y, **cells):
         return SquaredErrors(predicted, y, **cells)
 
-    def _leave_single_rows_out(self, strategies, table, cells):
-        if self.cv != LEAVE_ONE_OUT:
-            return super()._leave_single_rows_out(strategies, table, cells)
-        if self.estimator is not None or self.strategies is not None:
-            raise ValueError('cv="loo" is for the default strategies: give a number of folds.')
-        fitted = dict(
-            zip(strategies, self._in_parallel(table.fit, strategies.values()), strict=True)
-        )
-        predicted = np.array([model.loo_prediction_ for model in fitted.values()])
-        folds = self._folds(5, table, cells)
-        return fitted, np.where(folds.reshape(-1, *[1] * (table.y.ndim - 1)) < 0, np.nan, predicted), folds
-
-    @property
-    def feature_sharing_(self):
-        """How much of a feature's coefficients comes from what tasks share."""
-        shared = 0.0
-        for name, strategy in self.strategies_.items():
-            if hasattr(strategy, "feature_sharing_") and name != BASELINE:
-                shared = shared + self.strategy_weights_[name] * strategy.feature_sharing_
-        return shared
+    def _left_out(self, strategy, table):
+        return strategy.loo_prediction_
 
     @complete_docstring
     def predict(self, X, *, tasks=None):
@@ -172,5 +126,6 @@ class SharingRegressor(Sharing, ComposedRegressor):
         -------
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
         """
-        predicted = sum(shares * answer for shares, answer in self._mix(X, tasks, "predict"))
+        self._check_layout(tasks)
+        predicted = sum(shares * answer for shares, answer, _ in self._mix(X, tasks, "predict"))
         return predicted * self._scale + self._centre

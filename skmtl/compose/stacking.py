@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+DOUBT = 0.5  # standard errors of a gain at which half of the sharing is trusted
 PSEUDO_ROWS = 30.0  # that pull the scale of a task's errors towards that of all
 LEAST_PROBABILITY = 1e-6  # of what a task had not shown in training
 EM_STEPS = 500
@@ -126,12 +127,12 @@ def judge(problem, folds, n_tasks):
     """`Judgement` of candidates, the first of which is the baseline.
 
     The gain g of the best mixture has a standard error e, judged on folds that did not choose it.
-    The baseline keeps the share e^2 / (g^2 + e^2), or all: sharing must earn its place.
+    For d = e / 2 the baseline keeps a share of d^2 / (g^2 + d^2): sharing must earn its place.
     """
     chosen = {fold: problem.choose(folds != fold) for fold in np.unique(folds)}
     gains = gains_of(problem, folds, chosen, n_tasks)
     square = max(gains.mean, 0.0) ** 2
-    kept = square / max(square + gains.error**2, np.finfo(float).tiny)
+    kept = square / max(square + (DOUBT * gains.error) ** 2, np.finfo(float).tiny)
     chosen = {fold: towards_first(weights, kept) for fold, weights in chosen.items()}
     weights = towards_first(problem.choose(np.arange(len(folds))), kept)
     return Judgement(weights, gains_of(problem, folds, chosen, n_tasks))

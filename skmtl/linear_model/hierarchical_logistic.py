@@ -12,12 +12,18 @@ from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
 from skmtl.labels import labels_of_tasks, read_labels
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
-from skmtl.solvers import label_stacks
 from skmtl.solvers.empirical_bayes import DiagonalCovariance
 from skmtl.solvers.hierarchical import Standardisation
+from skmtl.solvers.label_stacks import (
+    common_contrasts,
+    contrasts_of_tasks,
+    label_models,
+    moderated,
+    read_tasks,
+)
 from skmtl.solvers.laplace import (
     adapt,
-    covariances_of,
+    covariances_without_rows,
     leave_one_out,
     log_evidence,
     maximise_evidence,
@@ -34,30 +40,29 @@ CHOICES = {"covariance": ("diagonal", "spherical", "intercept"), "mean": ("learn
 class HierarchicalLogistic(MultiTaskLinearClassifier):
     """Logistic regression of many tasks around a common model, with learned variances.
 
-    The tasks' coefficients are drawn from a normal distribution that all tasks have in common ::
+    The tasks' coefficients come from a normal distribution that all tasks have in common ::
 
         w_t ~ N(m, S),  m_j ~ N(0, v),  P(y_ti = k) = softmax(scores)_k,  scores = w_t' x_ti
 
     over standardised features and an intercept, whose mean is free. S and v maximise the marginal
     likelihood in Laplace's approximation, so that there is nothing to tune: a feature whose
     coefficient is the same in all tasks gets a variance S_jj next to 0, one that differs a large
-    one, and so does the intercept. Given these, the coefficients minimise ::
+    one, and so does the intercept. Given these, the coefficients minimise jointly with m ::
 
-        sum_t sum_i v_ti w_t loss_t(y_ti, w_t' x_ti)
+        sum_t sum_i weight_ti loss_t(y_ti, w_t' x_ti)
         + 1/2 sum_t (w_t - m)' S^-1 (w_t - m) + 1/(2 v) sum_j m_j^2
 
-    with v_ti the sample weights and w_t the task weights. S next to 0 is one pooled model, S very
-    large one model per task. The variances of features are pulled towards each other as by 8 more
-    tasks. The cost is linear in the number of tasks.
+    S next to 0 is one pooled model, S very large one per task. The variances of features are pulled
+    towards each other as by 8 more tasks, and their roots have half-Cauchy densities of scale 2.5,
+    so that separable labels do no harm. The cost is linear in the number of tasks.
 
     If no task has more than two labels, the model is of the log-odds of the second label of each
     task. Otherwise every class has coefficients, the variance of a feature is common to all of
     them, and a task learns about those of its own labels. A task with a single label always
     predicts it, and the others learn nothing from it.
 
-    Probabilities are averages over what is not known about the coefficients: the scores are
-    moderated, and so nearer to each other than those of `coef_`, the more the fewer rows there are.
-    `decision_function`, `predict` and `predict_proba` are of these.
+    Probabilities of a task without rows in fit (``unknown_task="shared"``) are averages over the
+    models that it may have, nearer to each other than those of m alone; others are of `coef_`.
 
     Parameters
     ----------
@@ -83,8 +88,10 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
     task_classes_ : list of n_tasks arrays
         The labels that each task has in fit.
     coef_mean_ : ndarray of shape (n_features,) or (n_classes, n_features)
-        m, the model of a task about which nothing is known (also `coef_shared_`, with the intercept
-        `intercept_shared_`, if all tasks with more than one label have the same; else None).
+        m, of the log-odds or of the scores of all classes.
+    coef_shared_, intercept_shared_ : ndarray, or None
+        The common model, of m, for tasks without rows: between all classes, if tasks tell all of
+        them apart; of two, if all tasks with two labels have the same; else None.
     coef_covariance_ : ndarray of shape (n_features,)
         The diagonal of S for the features as they came.
     intercept_variance_ : float
@@ -98,17 +105,15 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         The log marginal likelihood with the pull of the pseudo-tasks after every step; it never
         falls.
     loo_proba_ : ndarray of shape (n_samples, n_classes)
-        If ``store_loo``: probabilities of the labels of every row by a Newton step of the other
-        rows from the coefficients of all, for the hyperparameters of all rows.
+        If ``store_loo``: probabilities of every row by the other rows, one Newton step away from
+        the coefficients of all rows and with their hyperparameters.
     n_iter_ : int
     coef_ : ndarray of shape (n_tasks, n_features) or (n_tasks, n_classes, n_features)
         If no task has more than two labels, those of the log-odds of the second label of each task.
         Otherwise those of the scores of all classes, with zeros for labels that the task lacks and
-        for the first of two; without task ids (n_classes, n_features).
-        0 for a feature that is absent from a task. The task column is no feature.
+        for the first of two; without task ids (n_classes, n_features). 0 for an absent feature.
     intercept_ : ndarray of shape (n_tasks,), (n_tasks, n_classes) or (n_classes,)
-        If there are two classes and a task has one label, plus or minus 36, the log-odds of a
-        probability of 1 but for rounding.
+        If a task has one of two classes, plus or minus 36: log-odds of 1 but for rounding.
     tasks_ : ndarray of shape (n_tasks,)
         The task ids, sorted.
     absent_features_ : ndarray of shape (n_tasks, n_features) or None
@@ -116,8 +121,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
 
     References
     ----------
-    Williams, Barber 1998, *Bayesian classification with Gaussian processes*, IEEE PAMI 20. MacKay
-    1992, *The evidence framework applied to classification networks*, Neural Computation 4.
+    Williams, Barber 1998, *Bayesian classification with Gaussian processes*, IEEE PAMI 20.
 
     Examples
     --------
@@ -169,19 +173,23 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
         data, own = self._note_labels(data)
-        self._check_loo()
+        if self.store_loo and data.shared_rows:
+            raise ValueError(
+                "store_loo=True needs tasks with rows of their own, but y is 2-d: give task ids "
+                "(stack_tasks), or store_loo=False."
+            )
         with suited_threads(data):
             standard = Standardisation.of(data, self.fit_intercept)
             standard = replace(standard, y_mean=0.0, y_scale=1.0)  # those of labels mean nothing
-            self._contrasts = label_stacks.common_contrasts(own)
-            contrasts = label_stacks.contrasts_of_tasks(own, self._contrasts)
-            labelled = label_stacks.read_labels(data, own, standard, contrasts)
+            self._contrasts = common_contrasts(own)
+            contrasts = contrasts_of_tasks(own, self._contrasts)
+            labelled = read_tasks(data, own, standard, contrasts)
             estimate = self._maximise(labelled, data.n_features)
             fitted = estimate.fitted()
             self._keep(data, own, standard, estimate, fitted)
             if self.store_loo:
                 left_out = leave_one_out(data, own, standard, contrasts, fitted)
-                missing = np.isnan(left_out).any(axis=1)
+                missing = np.isnan(left_out)
                 if missing.any():
                     left_out[missing] = self.predict_proba(X, tasks=tasks)[missing]
                 self.loo_proba_ = left_out
@@ -190,18 +198,10 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
     def _check_parameters(self):
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is not one of {', '.join(known)}."
-                )
+                value = getattr(self, name)
+                raise ValueError(f"{name}={value!r} is not one of {', '.join(known)}.")
         check_number(self.tol, "tol")
         check_number(self.max_iter, "max_iter", low=1, integer=True)
-
-    def _check_loo(self):
-        if self.store_loo and self._layout == "outputs":
-            raise ValueError(
-                "store_loo=True needs tasks with rows of their own, but y is 2-d: give task ids "
-                "(stack_tasks), or store_loo=False."
-            )
 
     def _maximise(self, labelled, n_features):
         n_inputs = n_features + bool(self.fit_intercept)
@@ -211,7 +211,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
             labelled,
             family,
             # An intercept of which no row tells needs a prior.
-            free=(np.arange(labelled.n_coef) % n_inputs >= n_features) & bool(labelled.stacks),
+            free=(np.arange(labelled.n_coef) % n_inputs >= n_features) & labelled.says_something,
             mean_is_zero=self.mean == "zero",
             tol=self.tol,
             max_iter=self.max_iter,
@@ -228,7 +228,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
     def _keep(self, data, own, standard, estimate, fitted):
         """The attributes, in the units of the data."""
         n_features, n_inputs = data.n_features, standard.n_coef
-        self._fitted, self._standard = fitted.state(), standard.state()
+        self._standard = standard.state()
         self._store_models(data, own, standard, fitted)
         S = estimate.prior.covariance[:n_inputs]
         self.coef_covariance_ = S[:n_features] / standard.x_scale**2
@@ -245,67 +245,52 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         self.n_iter_ = len(estimate.objective)
 
     def _store_models(self, data, own, standard, fitted):
-        n_inputs = standard.n_coef
-        mean = standard.models((fitted.mean.value * fitted.root).reshape(-1, n_inputs))
-        coef, constants = standard.models(
-            (fitted.white_coef * fitted.root).reshape(data.n_tasks, -1, n_inputs)
-        )
-        if self._contrasts is None:
-            self._common = mean[0][0], mean[1][0]
-            several = np.flatnonzero(own.sum(axis=1) == 2)
-            columns = several, np.ones(len(several), dtype=int)
-            models, offsets = coef[several, 0], constants[several, 0]
-        else:
-            self._common = self._contrasts @ mean[0], self._contrasts @ mean[1]
-            tasks, labels, references = label_stacks.label_columns(own)
-            columns = tasks, np.cumsum(own, axis=1)[tasks, labels] - 1
-            with_none = np.vstack([self._contrasts, np.zeros(self._contrasts.shape[1])])
-            contrasts = (with_none[labels] - with_none[references])[:, None]
-            models = (contrasts @ coef[tasks])[:, 0]
-            offsets = (contrasts @ constants[tasks][:, :, None])[:, 0, 0]
-        self._store(data, own, columns, models.T, offsets)
-        self.coef_mean_ = self._common[0].astype(self.coef_.dtype)
+        """The models of tasks, and of the posterior what predictions and new tasks need."""
+        self._fitted = replace(fitted, factors=[], white_coef=None, noise=None).state()
+        self._has_rows = np.append(data.task_sizes() > 0, False)
+        n_inputs, root = standard.n_coef, fitted.root
+        mean = standard.models((fitted.mean.value * root).reshape(-1, n_inputs))
+        coef = (fitted.white_coef * root).reshape(data.n_tasks, -1, n_inputs)
+        if self.absent_features_ is not None:  # else they would move the intercepts
+            coef[..., : data.n_features] *= ~self.absent_features_[:, None]
+        Q = self._contrasts
+        self._common_model = [part[0] if Q is None else Q @ part for part in mean]
+        columns, models, constants = label_models(own, Q, *standard.models(coef))
+        self._store(data, own, columns, models.T, constants)
+        self.coef_mean_ = self._common_model[0].astype(self.coef_.dtype)
 
     def _mean_model(self, data, own, models, constants):
+        n_columns = 0 if self._contrasts is None else self._contrasts.shape[1]
+        if n_columns == own.shape[1] - 1 > 0:  # tasks tell all classes apart
+            return *self._common_model, np.ones(own.shape[1], dtype=bool)
         shared = super()._mean_model(data, own, models, constants)
         if shared is None or shared[2].sum() < 2:
             return shared
-        return *self._common, shared[2]
+        return *self._common_model, shared[2]
 
     def _linear(self, X, code):
-        """Moderated scores: of the plain ones, and of what is not known about them."""
+        """Scores of one task; of one without rows, averaged over what is not known of it."""
         linear, labels = super()._linear(X, code), self._own_labels[code]
-        if labels.sum() < 2:
+        if self._has_rows[code] or labels.sum() < 2:
             return linear
-        covariances = self._covariances(X, code)
-        if self._contrasts is None:
-            variance = np.maximum(covariances[:, 0, 0], 0.0)
-            return (linear / np.sqrt(1.0 + np.pi / 8.0 * variance)).astype(linear.dtype)
-        Q = self._contrasts[labels]
-        linear[:, labels] = label_stacks.moderated(linear[:, labels], Q @ covariances @ Q.T)
-        return linear
-
-    def _covariances(self, X, code):
-        """Of the scores of a task, in the columns of the contrasts."""
-        fitted, standard = FittedTasks.from_state(self._fitted), Standardisation(**self._standard)
+        standard, fitted = Standardisation(**self._standard), FittedTasks.from_state(self._fitted)
         absent = np.zeros(X.shape[1], dtype=bool)
-        Z = np.zeros((0, len(fitted.root)))
-        if code >= 0:
-            absent = absent if self.absent_features_ is None else self.absent_features_[code]
-            Z = fitted.factors[code]
-        n_columns = len(fitted.root) // standard.n_coef
-        out = np.empty((X.shape[0], n_columns, n_columns))
-        for rows, part in standard.pieces(X, absent):
-            out[rows] = covariances_of(part[None], fitted.root, Z[None], fitted.mean)[0]
-        return out
+        if code >= 0 and self.absent_features_ is not None:
+            absent = self.absent_features_[code]
+        covariances = covariances_without_rows(X, absent, standard, fitted)
+        if self._contrasts is None:
+            moderation = np.sqrt(1.0 + np.pi / 8.0 * covariances[:, 0, 0])
+            return (linear / moderation).astype(linear.dtype)
+        Q = self._contrasts[labels]
+        linear[:, labels] = moderated(linear[:, labels], Q @ covariances @ Q.T)
+        return linear
 
     @complete_docstring
     def adapt(self, X, y, *, sample_weight=None, tasks=None, add=False):
         """Models of new tasks from a few rows: what was learned is the prior.
 
-        The others are not touched. Old rows enter by their normal approximation, and the
-        hyperparameters stay. If the tasks of fit all have the same labels, so has a new task,
-        whichever of them its rows show.
+        The others are not touched; the common model learns, too. Old rows enter by their normal
+        approximation, and the hyperparameters stay. A new task has the labels of the common model.
 
         Parameters
         ----------
@@ -336,20 +321,19 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         data = self._read_new_tasks(X, y, tasks, sample_weight)
         own = self._labels_of_new(data)
         standard = Standardisation(**self._standard)
-        contrasts = label_stacks.contrasts_of_tasks(own, self._contrasts)
+        contrasts = contrasts_of_tasks(own, self._contrasts)
         with suited_threads(data):
-            labelled = label_stacks.read_labels(data, own, standard, contrasts)
+            labelled = read_tasks(data, own, standard, contrasts)
             fitted = adapt(FittedTasks.from_state(self._fitted), labelled)
         adapted = copy.copy(self)
         vars(adapted).pop("loo_proba_", None)
         adapted.tasks_ = data.labels
         adapted.absent_features_ = data.absent_features(self._feature)
         adapted.task_classes_ = [self.classes_[labels] for labels in own]
-        adapted._fitted = fitted.state()
         adapted._store_models(data, own, standard, fitted)
-        for name in ("coef_mean_", "coef_shared_", "intercept_shared_"):
-            setattr(adapted, name, getattr(self, name))
         adapted._own_labels[-1] = self._own_labels[-1]
+        if self.coef_shared_ is None:
+            adapted.coef_shared_ = adapted.intercept_shared_ = None
         return merged(self, adapted) if add else adapted
 
     def _read_new_tasks(self, X, y, tasks, sample_weight):
@@ -405,19 +389,12 @@ def merged(old, new):
     for name in ("tasks_", "coef_", "intercept_"):
         setattr(both, name, both_of(getattr(old, name), getattr(new, name)))
     own = both_of(old._own_labels[:-1], new._own_labels[:-1])
-    both._own_labels = np.vstack([own, old._own_labels[-1]])
+    both._own_labels = np.vstack([own, new._own_labels[-1]])
     both.task_classes_ = [both.classes_[labels] for labels in own]
-    if old.absent_features_ is not None or new.absent_features_ is not None:
-        both.absent_features_ = both_of(
-            *(
-                np.zeros((len(m.tasks_), m.coef_.shape[-1]), dtype=bool)
-                if m.absent_features_ is None
-                else m.absent_features_
-                for m in (old, new)
-            )
-        )
-    factors = old._fitted["factors"] + new._fitted["factors"]
-    both._fitted = {**new._fitted, "factors": [factors[k] for k in order]}
-    for name in ("white_coef", "noise"):
-        both._fitted[name] = both_of(old._fitted[name], new._fitted[name])
+    absent = [model.absent_features_ for model in (old, new)]
+    if any(mask is not None for mask in absent):
+        none = [np.zeros((len(m.tasks_), m.coef_.shape[-1]), dtype=bool) for m in (old, new)]
+        masks = [b if a is None else a for a, b in zip(absent, none, strict=True)]
+        both.absent_features_ = both_of(*masks)
+    both._has_rows = np.append(both_of(old._has_rows[:-1], new._has_rows[:-1]), False)
     return both

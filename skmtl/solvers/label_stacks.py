@@ -71,10 +71,11 @@ class LabelStack(NamedTuple):
         mean = p @ self.contrasts
         X_t = self.X.transpose(0, 2, 1)
         gram = np.empty((n_stacked, n_columns, n_inputs, n_columns, n_inputs))
+        # Sums of squares, as p - p^2 cancels where a label is certain.
+        centred = self.contrasts[:, None] - mean[:, :, None]
         for a in range(n_columns):
             for b in range(a + 1):
-                products = self.contrasts[:, :, a] * self.contrasts[:, :, b]
-                bend = (p @ products[:, :, None])[..., 0] - mean[..., a] * mean[..., b]
+                bend = np.einsum("bnk,bnk,bnk->bn", p, centred[..., a], centred[..., b])
                 block = X_t @ ((self.weights * bend)[:, :, None] * self.X)
                 gram[:, a, :, b] = gram[:, b, :, a] = block
         return gram.reshape(n_stacked, n_columns * n_inputs, -1)
@@ -119,6 +120,10 @@ class LabelledTasks(NamedTuple):
     n_tasks: int
     n_coef: int
 
+    @property
+    def says_something(self):
+        return any(stack.weights.any() for stack in self.stacks)
+
     def columns(self, coef):
         return [stack.columns(coef) for stack in self.stacks]
 
@@ -142,7 +147,7 @@ class LabelledTasks(NamedTuple):
         return CompressedTasks(stacks, nothing, nothing)
 
 
-def read_labels(data, own, standard, contrasts):
+def read_tasks(data, own, standard, contrasts):
     """`LabelledTasks` of standardised data, from the mask (n_tasks, n_classes) of labels of tasks.
 
     Raises ValueError where the second derivatives would be too large for every step.
@@ -166,7 +171,9 @@ def read_labels(data, own, standard, contrasts):
         X = standard.rows(block.X, block.absent)
         labels = position[block.tasks, block.Y.astype(int)]
         parts.append((block.tasks, X, labels, block.weights))
-    return LabelledTasks(stack_labels(parts, contrasts), data.n_tasks, n_coef)
+    stacks = stack_labels(parts, contrasts)
+    stacks = stacks or [empty_stack(standard.n_coef, n_coef // standard.n_coef)]
+    return LabelledTasks(stacks, data.n_tasks, n_coef)
 
 
 def stack_labels(parts, contrasts):
@@ -196,6 +203,13 @@ def stack_labels(parts, contrasts):
             stacks.append(padded(tasks[:count], K, contrasts))
             tasks = tasks[count:]
     return stacks
+
+
+def empty_stack(n_inputs, n_columns):
+    """A row without weight, for a likelihood that says nothing."""
+    y, contrasts = np.zeros((1, 1, 2)), np.zeros((1, 2, n_columns))
+    X, weights = np.zeros((1, 1, n_inputs)), np.zeros((1, 1))
+    return LabelStack(np.zeros(1, dtype=int), X, y, weights, contrasts)
 
 
 def cost(X, K, n_columns):
@@ -250,21 +264,32 @@ def contrasts_of_tasks(own, contrasts):
     return [contrasts[labels] for labels in own]
 
 
-def label_columns(own):
-    """(tasks, labels, references): the scores of all labels of the tasks with more than one.
+def label_models(own, contrasts, coef, constants):
+    """Models of the labels of the tasks with more than one, from those of their columns.
 
-    The reference is -1 for a score by itself; of two labels there is the second against the first.
+    coef is (n_tasks, n_columns, n_features), constants (n_tasks, n_columns). Of two labels there is
+    the second against the first, else each by itself.
+
+    Returns
+    -------
+    (tasks, positions) : of the labels among those of their task
+    coef : ndarray of shape (n_models, n_features)
+    constants : ndarray of shape (n_models,)
     """
-    count = own.sum(axis=1)
-    first = own.argmax(axis=1)
+    count, first = own.sum(axis=1), own.argmax(axis=1)
     tasks, labels = np.nonzero(own & (count > 1)[:, None])
     kept = (count[tasks] > 2) | (labels != first[tasks])
     tasks, labels = tasks[kept], labels[kept]
-    return tasks, labels, np.where(count[tasks] == 2, first[tasks], -1)
+    columns = tasks, np.cumsum(own, axis=1)[tasks, labels] - 1
+    if contrasts is None:
+        return columns, coef[tasks, 0], constants[tasks, 0]
+    against_first = contrasts[labels] - contrasts[first[tasks]]
+    weights = np.where(count[tasks, None] == 2, against_first, contrasts[labels])[:, None]
+    return columns, (weights @ coef[tasks])[:, 0], (weights @ constants[tasks][..., None])[:, 0, 0]
 
 
 def moderated(scores, covariances):
-    """Scores whose softmax are probabilities averaged over normal scores, about.
+    """Scores whose softmax are about the averages of the probabilities over normal scores.
 
     scores (n_rows, K), covariances (n_rows, K, K). The probability of one label against another
     is the logistic function of their difference over sqrt(1 + pi / 8 variance); the scores are

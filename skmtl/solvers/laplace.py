@@ -14,6 +14,10 @@ the normal posterior expects, as for squared losses, plus what comes from the mo
 a = H^-1 b, H the second derivatives of E and b those of -1/2 log det H by the coefficients, it is
 sum_t (a_t - a_m) v_t / R.
 
+Where labels are separable the evidence alone would have infinite variances: their roots have
+half-Cauchy densities of scale 2.5 (Gelman et al. 2008, *A weakly informative default prior
+distribution for logistic and other regression models*, Annals of Applied Statistics 2).
+
 Williams, Barber 1998, *Bayesian classification with Gaussian processes*, IEEE PAMI 20. Rasmussen,
 Williams 2006, *Gaussian Processes for Machine Learning*, section 5.5.1.
 """
@@ -24,12 +28,11 @@ from typing import NamedTuple
 import numpy as np
 
 from skmtl.solvers.empirical_bayes import START_MEAN, VARIANCES, climb, fixed_point
-from skmtl.solvers.label_stacks import LOSS, moderated, one_hot
+from skmtl.solvers.label_stacks import LOSS, one_hot
 from skmtl.solvers.random_coefficients import FittedTasks, Posterior, Prior, update, whiten
 
-# Of coefficients of log-odds for features of variance 1: separable data would have infinite ones.
-LARGEST_VARIANCE = 1e2
-DOUBT, EXPECTED_VARIANCE = 0.5, 6.25
+# Of coefficients of log-odds, for features of variance 1.
+USUAL_VARIANCE, LARGEST_VARIANCE = 2.5**2, 1e2
 SUFFICIENT_DECREASE = 1e-4
 MAX_NEWTON, MAX_HALVINGS = 100, 40
 NEGLIGIBLE = 1e-24  # squared Newton decrement: nothing is left but rounding
@@ -182,6 +185,16 @@ def covariances_of(X, root, Z, mean):
     return out
 
 
+def covariances_without_rows(X, absent, standard, fitted):
+    """Covariances (n_rows, n_columns, n_columns) of the W x of a task that has no rows."""
+    n_columns = len(fitted.root) // standard.n_coef
+    nothing = np.zeros((1, 0, len(fitted.root)))
+    out = np.empty((X.shape[0], n_columns, n_columns))
+    for rows, part in standard.pieces(X, absent):
+        out[rows] = covariances_of(part[None], fitted.root, nothing, fitted.mean)[0]
+    return out
+
+
 class LaplaceEvidence:
     """The penalised Laplace evidence as a function of all logarithms, for `climb`.
 
@@ -216,7 +229,7 @@ class LaplaceEvidence:
         # The coefficients, not the whitened ones, are next to those of the next variances.
         self.latest = mode.mean * model.root, mode.deviations * model.root
         value = log_evidence(mode) - self.family.penalty(theta[:-1])
-        value -= DOUBT * np.sum(np.log1p(np.exp(theta) / EXPECTED_VARIANCE))
+        value -= np.sum(np.log1p(np.exp(theta) / USUAL_VARIANCE))
         if self.best is None or value > self.best[0]:
             self.best = value, theta.copy(), mode
         return value, mode
@@ -236,9 +249,8 @@ class LaplaceEvidence:
         mean_square = precision @ (mode.mean**2 + 2.0 * moved_mean * mode.mean)
         _, of_mean = posterior.mean_moments()
         squares, expected = self.family.pairs(theta[:-1], moments._replace(squares=squares))
-        variances = np.exp(theta)
-        doubt = 2.0 * DOUBT * variances / (variances + EXPECTED_VARIANCE)
-        return np.append(squares, mean_square), np.append(expected, of_mean) + doubt
+        unusual = 2.0 / (1.0 + USUAL_VARIANCE * np.exp(-theta))
+        return np.append(squares, mean_square), np.append(expected, of_mean) + unusual
 
     def gradient(self, theta, mode):
         squares, expected = self.pairs(theta, mode)
@@ -327,7 +339,7 @@ def leave_one_out(data, own, standard, contrasts, fitted):
 
 
 def scores_without_own_row(columns, covariances, y, weights, Q):
-    """Moderated scores of rows by the posterior without them, from that with them.
+    """Scores of rows by the mode without them, about, from those of the mode with them.
 
     With H and g the second and first derivatives of the loss of a row by its columns and Sigma
     their covariance, Sigma' = (I - Sigma H)^-1 Sigma and columns' = columns + Sigma' g.
@@ -338,4 +350,4 @@ def scores_without_own_row(columns, covariances, y, weights, Q):
     H = Q.T @ (weighted * Q) - np.einsum("n,ni,nj->nij", weights, p @ Q, p @ Q)
     without = np.linalg.solve(np.eye(Q.shape[1]) - covariances @ H, covariances)
     moved = columns + (without @ gradient[:, :, None])[:, :, 0]
-    return moderated(moved @ Q.T, Q @ without @ Q.T)
+    return moved @ Q.T

@@ -1,0 +1,161 @@
+"""The safe default for labels."""
+
+import numpy as np
+
+from skmtl.compose.base import ComposedClassifier
+from skmtl.compose.per_task import PerTaskClassifier
+from skmtl.compose.pooled import PooledClassifier
+from skmtl.compose.sharing import BASELINE, POOLED, Sharing
+from skmtl.compose.stacking import LogLosses
+from skmtl.documentation import complete_docstring
+from skmtl.linear_model import HierarchicalLogistic
+
+
+@complete_docstring
+class SharingClassifier(Sharing, ComposedClassifier):
+    """Classification that shares between tasks as much as helps, and says whether it does.
+
+    The probabilities are a convex combination of those of several strategies ::
+
+        sum_k a_k P_k(label | x, task),  a_k >= 0,  sum_k a_k = 1
+
+    from one model per task to one pooled model. The weights a are common to all tasks and maximise
+    the likelihood of out-of-fold predictions. One model per task is among the strategies and keeps
+    a weight the larger, the less certain the gain of the others is; where nothing is to be shared,
+    it gets all the weight. Tasks may have different labels, and predict only their own.
+
+    Parameters
+    ----------
+    estimator : classifier with ``predict_proba``, default=None
+        None: logistic regressions whose penalties are learned, `HierarchicalLogistic` with one
+        penalty and nothing else shared ("per-task"), with shared coefficients and intercepts per
+        task ("pooled"), and with as much shared as its likelihood supports ("hierarchical"). Or any
+        scikit-learn classifier: a clone per task, one for all tasks that knows the task as
+        features, and combinations in which a task's own clone counts the more the more rows it has.
+    {sharing_parameters}
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Union of the labels of all tasks.
+    task_gains_, task_gain_errors_ : ndarray of shape (n_tasks,)
+        How much lower the out-of-fold log-loss of a task is than that of one model per task, in
+        percent, with standard errors. The weights for a fold come from the other folds.
+    {sharing_attributes}
+    {composed_attributes}
+
+    Examples
+    --------
+    >>> from skmtl import SharingClassifier, make_multitask_classification
+    >>> X, y = make_multitask_classification(
+    ...     n_tasks=10, n_samples=20, structure="common", random_state=0)
+    >>> model = SharingClassifier(task_column=0).fit(X, y)
+    >>> model.predict_proba(X).shape
+    (200, 2)
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        *,
+        strategies=None,
+        cv=None,
+        clip=True,
+        task_column=None,
+        unknown_task="error",
+        n_jobs=None,
+        random_state=0,
+    ):
+        self.estimator = estimator
+        self.strategies = strategies
+        self.cv = cv
+        self.clip = clip
+        self.task_column = task_column
+        self.unknown_task = unknown_task
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+
+    def _default_strategies(self, X):
+        if self.estimator is not None:
+            pooled = PooledClassifier(self.estimator, task_intercepts=True)
+            return {BASELINE: PerTaskClassifier(self.estimator), POOLED: pooled}
+        return {
+            BASELINE: HierarchicalLogistic("spherical", mean="zero"),
+            POOLED: HierarchicalLogistic("intercept"),
+            "hierarchical": HierarchicalLogistic(),
+        }
+
+    def _note_targets(self, y):
+        y = np.asarray(y)
+        return y if self._layout == "outputs" else y.reshape(len(y))
+
+    def _stratified(self):
+        return self._layout != "outputs"
+
+    def _answer(self, strategy, table):
+        """Probabilities of the true labels, shaped as y."""
+        answers = table.ask(strategy, "predict_proba")
+        if table.y.ndim == 1:
+            return of_true_labels(answers, table.y, strategy.classes_)
+        columns = zip(answers, table.y.T, strict=True)
+        return np.column_stack([of_true_labels(*pair, strategy.classes_) for pair in columns])
+
+    def _left_out(self, strategy, table):
+        return of_true_labels(strategy.loo_proba_, table.y, strategy.classes_)
+
+    def _errors(self, predicted, y, **cells):
+        return LogLosses(predicted, **cells)
+
+    @complete_docstring
+    def predict(self, X, *, tasks=None):
+        """Predict the label of every row, among those that its task had in fit.
+
+        Parameters
+        ----------
+        {predict_parameters}
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
+        """
+        probabilities = self.predict_proba(X, tasks=tasks)
+        if self._layout != "outputs":
+            return self.classes_[probabilities.argmax(axis=1)]
+        return self.classes_[np.column_stack([part.argmax(axis=1) for part in probabilities])]
+
+    @complete_docstring
+    def predict_proba(self, X, *, tasks=None):
+        """Probabilities of the labels in ``classes_``; 0 for labels that a task never had.
+
+        Parameters
+        ----------
+        {predict_parameters}
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes), or a list of n_tasks of them after a fit \
+with 2-d y
+        """
+        self._check_layout(tasks)
+        mixed = [0.0] * len(self.tasks_) if self._layout == "outputs" else 0.0
+        for shares, answer, strategy in self._mix(X, tasks, "predict_proba"):
+            if self._layout == "outputs":
+                for task, part in enumerate(answer):
+                    mixed[task] = mixed[task] + shares[task] * self._aligned(part, strategy)
+            else:
+                mixed = mixed + shares[:, None] * self._aligned(answer, strategy)
+        return mixed
+
+    def _aligned(self, probabilities, strategy):
+        """Columns in the order of ``classes_``."""
+        out = np.zeros((len(probabilities), len(self.classes_)))
+        out[:, np.searchsorted(self.classes_, strategy.classes_)] = probabilities
+        return out
+
+
+def of_true_labels(probabilities, y, classes):
+    """Entries (n_rows,) of the labels y; 0 for one that is not among the classes."""
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    columns = np.array([codes.get(label, -1) for label in y.tolist()])
+    chosen = probabilities[np.arange(len(y)), np.maximum(columns, 0)]
+    return np.where(columns < 0, 0.0, chosen)
