@@ -19,9 +19,10 @@ from skmtl.model_selection import TaskKFold
 from skmtl.task_data import check_weights
 from skmtl.tasks import locate_task_column
 
-BASELINE, POOLED, SHRUNKEN = "per-task", "pooled", "shrunken"
+BASELINE, POOLED, HIERARCHICAL = "per-task", "pooled", "hierarchical"
 HALF_SHARED = (3.0, 10.0, 30.0, 100.0, 300.0)  # rows at which a task's own model has half
 HELPS = 1.645  # standard errors: a gain that would be there by chance in 5 % of cases
+WIDE = 500  # features, above which closed forms of all tasks together take too long
 NEGLIGIBLE = 1e-3  # a strategy of less weight is left out
 N_FOLDS, LEAVE_ONE_OUT = 5, "loo"
 
@@ -51,6 +52,11 @@ class Table(NamedTuple):
         return getattr(strategy, method)(self.X, **given)
 
 
+def is_wide(X):
+    """Whether a table has too many columns for the hierarchical models."""
+    return X.shape[1] > WIDE
+
+
 class Sharing(ComposedEstimator):
     """A convex combination of strategies, with weights from out-of-fold predictions.
 
@@ -76,13 +82,17 @@ class Sharing(ComposedEstimator):
         if len(self.tasks_) == 1:  # nothing can be shared
             strategies = {BASELINE: strategies[BASELINE]}
         candidates = self._candidates(list(strategies), cells)
-        fitted, predicted, folds = self._leave_out(strategies, table, cells)
+        # Those that choose a parameter choose it once: folds would tell the same.
+        fitted = {name: table.fit(s) for name, s in strategies.items() if hasattr(s, "tuned")}
+        strategies |= {name: model.tuned() for name, model in fitted.items()}
+        more, predicted, folds = self._leave_out(strategies, table, cells)
+        fitted |= more
         mixing = self._choose(candidates, predicted, table.y, cells, folds)
         used = [k for k in range(len(strategies)) if mixing[k].max() > NEGLIGIBLE]
         names = [name for k, name in enumerate(strategies) if k in used]
         missing = [name for name in names if name not in fitted]
         models = self._in_parallel(table.fit, [strategies[name] for name in missing])
-        fitted = fitted | dict(zip(missing, models, strict=True))
+        fitted |= dict(zip(missing, models, strict=True))
         self.strategies_ = {name: fitted[name] for name in names}
         self._mixing = mixing[used] / mixing[used].sum(axis=0)
         weights = dict(zip(names, self._mixing[:, :-1].mean(axis=1).tolist(), strict=True))
@@ -119,12 +129,12 @@ class Sharing(ComposedEstimator):
     def _candidates(self, names, cells):
         """What is mixed: shares (n_candidates, n_strategies, n_tasks + 1), the last unknown tasks.
 
-        Each strategy by itself; over an estimator of the user also, for lack of a hierarchical
-        form of it, models per task that count the more the more rows their task has.
+        Each strategy by itself; where there is no hierarchical form of a model, also models per
+        task that count the more the more rows their task has.
         """
         n_tasks = len(self.tasks_)
         shares = np.repeat(np.eye(len(names))[:, :, None], n_tasks + 1, axis=2)
-        if self.estimator is not None and POOLED in names:
+        if POOLED in names and HIERARCHICAL not in names:
             sizes = np.append(np.bincount(cells.codes, minlength=n_tasks), 0.0)
             own = sizes / (sizes + np.array(HALF_SHARED)[:, None])
             between = np.zeros((len(own), *shares.shape[1:]))
@@ -161,8 +171,11 @@ class Sharing(ComposedEstimator):
                 f"cv={self.cv!r} is none of a number of folds, a splitter, folds, and "
                 f"{LEAVE_ONE_OUT!r}."
             )
-        if self.estimator is not None or self.strategies is not None:
-            raise ValueError('cv="loo" is for the default strategies: give a number of folds.')
+        if HIERARCHICAL not in strategies or self.strategies is not None:
+            raise ValueError(
+                f'cv="loo" is for the default strategies of up to {WIDE} features: give a number '
+                "of folds."
+            )
         for strategy in strategies.values():
             strategy.set_params(store_loo=True)
         models = self._in_parallel(table.fit, strategies.values())

@@ -5,8 +5,9 @@ import numpy as np
 from skmtl.compose.base import ComposedClassifier
 from skmtl.compose.per_task import PerTaskClassifier
 from skmtl.compose.pooled import PooledClassifier
-from skmtl.compose.sharing import BASELINE, POOLED, Sharing
-from skmtl.compose.stacking import LogLosses
+from skmtl.compose.sharing import BASELINE, HIERARCHICAL, POOLED, Sharing, is_wide
+from skmtl.compose.stacking import LogLosses, probabilities_of_true
+from skmtl.compose.tuned import TunedLogistic
 from skmtl.documentation import complete_docstring
 from skmtl.linear_model import HierarchicalLogistic
 
@@ -27,11 +28,12 @@ class SharingClassifier(Sharing, ComposedClassifier):
     Parameters
     ----------
     estimator : classifier with ``predict_proba``, default=None
-        None: logistic regressions whose penalties are learned, `HierarchicalLogistic` with one
-        penalty and nothing else shared ("per-task"), with shared coefficients and intercepts per
-        task ("pooled"), and with as much shared as its likelihood supports ("hierarchical"). Or any
-        scikit-learn classifier: a clone per task, one for all tasks that knows the task as
-        features, and combinations in which a task's own clone counts the more the more rows it has.
+        None: linear models: `LogisticRegression` per task, one C for all by cross-validation
+        ("per-task"), shared coefficients with intercepts per task,
+        `HierarchicalLogistic("intercept")` ("pooled"), and `HierarchicalLogistic`
+        ("hierarchical"). Or any scikit-learn classifier: a clone per task, one for all tasks that
+        knows the task as features, and combinations in which a task's own clone counts the more
+        the more rows it has. So is None for more than 500 features, with `LogisticRegression`.
     {sharing_parameters}
 
     Attributes
@@ -79,10 +81,15 @@ class SharingClassifier(Sharing, ComposedClassifier):
         if self.estimator is not None:
             pooled = PooledClassifier(self.estimator, task_intercepts=True)
             return {BASELINE: PerTaskClassifier(self.estimator), POOLED: pooled}
+        alone = TunedLogistic(PerTaskClassifier())
+        if is_wide(X):
+            return {BASELINE: alone, POOLED: TunedLogistic(PooledClassifier(task_intercepts=True))}
+        # Leave-one-out errors are compared between models that are tuned alike.
+        fast = isinstance(self.cv, str)
         return {
-            BASELINE: HierarchicalLogistic("spherical", mean="zero"),
+            BASELINE: HierarchicalLogistic("spherical", mean="zero") if fast else alone,
             POOLED: HierarchicalLogistic("intercept"),
-            "hierarchical": HierarchicalLogistic(),
+            HIERARCHICAL: HierarchicalLogistic(),
         }
 
     def _note_targets(self, y):
@@ -95,13 +102,10 @@ class SharingClassifier(Sharing, ComposedClassifier):
     def _answer(self, strategy, table):
         """Probabilities of the true labels, shaped as y."""
         answers = table.ask(strategy, "predict_proba")
-        if table.y.ndim == 1:
-            return of_true_labels(answers, table.y, strategy.classes_)
-        columns = zip(answers, table.y.T, strict=True)
-        return np.column_stack([of_true_labels(*pair, strategy.classes_) for pair in columns])
+        return probabilities_of_true(answers, table.y, strategy.classes_)
 
     def _left_out(self, strategy, table):
-        return of_true_labels(strategy.loo_proba_, table.y, strategy.classes_)
+        return probabilities_of_true(strategy.loo_proba_, table.y, strategy.classes_)
 
     def _errors(self, predicted, y, **cells):
         return LogLosses(predicted, **cells)
@@ -151,11 +155,3 @@ with 2-d y
         out = np.zeros((len(probabilities), len(self.classes_)))
         out[:, np.searchsorted(self.classes_, strategy.classes_)] = probabilities
         return out
-
-
-def of_true_labels(probabilities, y, classes):
-    """Entries (n_rows,) of the labels y; 0 for one that is not among the classes."""
-    codes = {label: code for code, label in enumerate(classes.tolist())}
-    columns = np.array([codes.get(label, -1) for label in y.tolist()])
-    chosen = probabilities[np.arange(len(y)), np.maximum(columns, 0)]
-    return np.where(columns < 0, 0.0, chosen)

@@ -1,15 +1,18 @@
 """The safe default for numbers."""
 
 import numpy as np
+from sklearn.linear_model import RidgeCV
 
 from skmtl.base import read_targets
 from skmtl.compose.base import ComposedRegressor
 from skmtl.compose.per_task import PerTaskRegressor
 from skmtl.compose.pooled import PooledRegressor
-from skmtl.compose.sharing import BASELINE, POOLED, Sharing
+from skmtl.compose.sharing import BASELINE, HIERARCHICAL, POOLED, Sharing, is_wide
 from skmtl.compose.stacking import SquaredErrors
 from skmtl.documentation import complete_docstring
 from skmtl.linear_model import HierarchicalRidge, MultiTaskRidgeCV
+
+PENALTIES = np.logspace(-2, 6, 17)
 
 
 @complete_docstring
@@ -33,7 +36,8 @@ class SharingRegressor(Sharing, ComposedRegressor):
         a pooled ridge with task intercepts, `HierarchicalRidge("intercept")` ("pooled"), and
         `HierarchicalRidge` ("hierarchical"). Or any scikit-learn regressor: a clone per task, one
         for all tasks that knows the task as features, and combinations in which a task's own
-        clone counts the more the more rows it has.
+        clone counts the more the more rows it has. So is None for more than 500 features, with
+        ridge regression.
     {sharing_parameters}
 
     Attributes
@@ -83,12 +87,15 @@ class SharingRegressor(Sharing, ComposedRegressor):
         if self.estimator is not None:
             pooled = PooledRegressor(self.estimator, task_intercepts=True)
             return {BASELINE: PerTaskRegressor(self.estimator), POOLED: pooled}
+        if is_wide(X):
+            pooled = PooledRegressor(RidgeCV(PENALTIES), task_intercepts=True)
+            return {BASELINE: MultiTaskRidgeCV(), POOLED: pooled}
         # Leave-one-out errors are compared between models that are tuned alike.
         fast = isinstance(self.cv, str)
         return {
             BASELINE: HierarchicalRidge("spherical", mean="zero") if fast else MultiTaskRidgeCV(),
             POOLED: HierarchicalRidge("intercept"),
-            "hierarchical": HierarchicalRidge(),
+            HIERARCHICAL: HierarchicalRidge(),
         }
 
     def _note_targets(self, y):

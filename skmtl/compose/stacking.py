@@ -5,6 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import nnls
 
+from skmtl import frames
+
 DOUBT = 0.5  # standard errors of a gain at which half of the sharing is trusted
 PSEUDO_ROWS = 30.0  # that pull the scale of a task's errors towards that of all
 LEAST_PROBABILITY = 1e-6  # of what a task had not shown in training
@@ -45,6 +47,21 @@ def likelihood_weights(probabilities, weights):
             break
         mixing = step
     return mixing
+
+
+def probabilities_of_true(answers, y, classes):
+    """Probabilities of the labels y, shaped as y: 0 for a label not among the classes.
+
+    `answers` (n_rows, n_classes), or a list of them for the columns of a 2-d y, where missing
+    labels have NaN.
+    """
+    if y.ndim == 2:
+        columns = zip(answers, y.T, strict=True)
+        return np.column_stack([probabilities_of_true(*pair, classes) for pair in columns])
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    columns = np.array([codes.get(label, -1) for label in y.tolist()])
+    chosen = np.where(columns < 0, 0.0, answers[np.arange(len(y)), np.maximum(columns, 0)])
+    return np.where(frames.is_missing(y), np.nan, chosen)
 
 
 class SquaredErrors:

@@ -61,6 +61,9 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
     {task_parameters}
     {task_weight}
     fit_intercept : bool, default=True
+    standardize : bool, default=True
+        Whether features are brought to one scale inside. If not, the scales they come with say
+        which of them may matter more (frequencies of words, say); best with "spherical".
     tol : float, default=1e-2
         Stop when a step raises the log marginal likelihood by less.
     max_iter : int, default=200
@@ -122,6 +125,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         unknown_task="error",
         task_weight=None,
         fit_intercept=True,
+        standardize=True,
         tol=1e-2,
         max_iter=200,
         store_loo=False,
@@ -135,6 +139,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         self.unknown_task = unknown_task
         self.task_weight = task_weight
         self.fit_intercept = fit_intercept
+        self.standardize = standardize
         self.tol = tol
         self.max_iter = max_iter
         self.store_loo = store_loo
@@ -155,7 +160,9 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
         with suited_threads(data):
-            standard = Standardisation.of(data, self.fit_intercept)
+            standard = Standardisation.of(
+                data, fit_intercept=self.fit_intercept, standardize=self.standardize
+            )
             estimate = self._maximise(compress_tasks(data, standard), data.n_features)
             fitted = FittedTasks.of(estimate.posterior, estimate.noise_level)
             self._keep(data, standard, estimate, fitted)
@@ -224,7 +231,10 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
 
     def _store_models(self, data, standard, fitted):
         mean = unwhiten(fitted.root, fitted.mean.value)
-        coef, intercept = standard.models(unwhiten(fitted.root, fitted.white_coef))
+        coef = unwhiten(fitted.root, fitted.white_coef)
+        if self.absent_features_ is not None:  # else they would move the intercepts
+            coef[:, : data.n_features] *= ~self.absent_features_
+        coef, intercept = standard.models(coef)
         self._store(data, coef.T, intercept, standard.models(mean))
         self.coef_mean_ = self.coef_shared_
 

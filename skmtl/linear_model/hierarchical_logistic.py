@@ -74,6 +74,9 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
     {task_parameters}
     {task_weight}
     fit_intercept : bool, default=True
+    standardize : bool, default=True
+        Whether features are brought to one scale inside. If not, the scales they come with say
+        which of them may matter more (frequencies of words, say); best with "spherical".
     tol : float, default=1e-2
         Stop when a step raises the log marginal likelihood by less.
     max_iter : int, default=200
@@ -144,6 +147,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         unknown_task="error",
         task_weight=None,
         fit_intercept=True,
+        standardize=True,
         tol=1e-2,
         max_iter=200,
         store_loo=False,
@@ -154,6 +158,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         self.unknown_task = unknown_task
         self.task_weight = task_weight
         self.fit_intercept = fit_intercept
+        self.standardize = standardize
         self.tol = tol
         self.max_iter = max_iter
         self.store_loo = store_loo
@@ -179,7 +184,9 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
                 "(stack_tasks), or store_loo=False."
             )
         with suited_threads(data):
-            standard = Standardisation.of(data, self.fit_intercept)
+            standard = Standardisation.of(
+                data, fit_intercept=self.fit_intercept, standardize=self.standardize
+            )
             standard = replace(standard, y_mean=0.0, y_scale=1.0)  # those of labels mean nothing
             self._contrasts = common_contrasts(own)
             contrasts = contrasts_of_tasks(own, self._contrasts)

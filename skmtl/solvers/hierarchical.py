@@ -22,7 +22,8 @@ LEAST_SPARE = 1e-10  # smallest 1 - leverage that is more than rounding
 class Standardisation:
     """Centres and scales of features and targets, of all rows of all tasks together.
 
-    The scale of a constant feature is infinite: it becomes 0.
+    The scale of a constant feature is infinite: it becomes 0. The others have each their own or,
+    unless they are to be on one scale, the root of their mean variance.
     """
 
     x_mean: np.ndarray
@@ -32,7 +33,7 @@ class Standardisation:
     fit_intercept: bool
 
     @classmethod
-    def of(cls, data, fit_intercept):
+    def of(cls, data, *, fit_intercept, standardize):
         """Of a TaskData."""
         x_mean = overall_mean(data) if fit_intercept else np.zeros(data.n_features)
         variance, total = overall_variance(data, x_mean), data.task_sizes().sum()
@@ -43,6 +44,9 @@ class Standardisation:
             if not np.isfinite(values).all():
                 raise ValueError(f"the scale of {name} exceeds the range of float64: reduce it.")
         x_scale = deviation(variance, x_mean, constant=np.inf)
+        varies = np.isfinite(x_scale)
+        if not standardize and varies.any():
+            x_scale[varies] = np.sqrt(variance[varies].mean())
         y_scale = deviation(squares / total, y_mean, constant=1.0)
         return cls(x_mean, x_scale, float(y_mean), float(y_scale), bool(fit_intercept))
 
