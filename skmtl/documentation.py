@@ -155,8 +155,8 @@ ESTIMATOR_TEXTS = {
         None: 5 random folds of the rows of each task. "loo": leave-one-out in closed form, several
         times faster, for the default strategies, which then are all tuned by their likelihood.
     clip : bool, default=True
-        Bring features into the range that they had in fit, and half of it beyond, before
-        predicting: else one outlying value would carry a shared linear model far off.
+        Bring features, and predicted numbers, into the range that they had in fit and half of it
+        beyond: else one outlying value would carry a shared linear model far off.
     task_column : int or str, optional
         Position or name of the column of X that holds the task ids.
     unknown_task : {"error", "shared"}, default="error"

@@ -5,6 +5,7 @@ from sklearn.linear_model import RidgeCV
 
 from skmtl.base import read_targets
 from skmtl.compose.base import ComposedRegressor
+from skmtl.compose.clipping import MARGIN
 from skmtl.compose.per_task import PerTaskRegressor
 from skmtl.compose.pooled import PooledRegressor
 from skmtl.compose.sharing import BASELINE, HIERARCHICAL, POOLED, Sharing, is_wide
@@ -101,25 +102,32 @@ class SharingRegressor(Sharing, ComposedRegressor):
     def _note_targets(self, y):
         """Targets; outputs, which may have different units, each in units of its deviation."""
         y, _ = read_targets(y, self)
-        if self._layout != "outputs":
-            self._centre, self._scale = 0.0, 1.0
-            return y.reshape(len(y))
-        self._centre = np.nanmean(y, axis=0)
-        deviation = np.nanstd(y, axis=0)
-        self._scale = np.where(deviation > 0, deviation, 1.0)
-        return (y - self._centre) / self._scale
+        self._centre, self._scale = 0.0, 1.0
+        if self._layout == "outputs":
+            self._centre, deviation = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
+            self._scale = np.where(deviation > 0, deviation, 1.0)
+        else:
+            y = y.reshape(len(y))
+        y = (y - self._centre) / self._scale
+        low, high = np.nanmin(y, axis=0), np.nanmax(y, axis=0)
+        self._bounds = low - MARGIN * (high - low), high + MARGIN * (high - low)
+        return y
+
+    def _bounded(self, predicted):
+        """Predictions near the targets of fit: one that is far off would outweigh all others."""
+        return np.clip(predicted, *self._bounds) if self.clip else predicted
 
     def _stratified(self):
         return False
 
     def _answer(self, strategy, table):
-        return table.ask(strategy, "predict")
+        return self._bounded(table.ask(strategy, "predict"))
 
     def _errors(self, predicted, y, **cells):
         return SquaredErrors(predicted, y, **cells)
 
     def _left_out(self, strategy, table):
-        return strategy.loo_prediction_
+        return self._bounded(strategy.loo_prediction_)
 
     @complete_docstring
     def predict(self, X, *, tasks=None):
@@ -134,5 +142,6 @@ class SharingRegressor(Sharing, ComposedRegressor):
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
         """
         self._check_layout(tasks)
-        predicted = sum(shares * answer for shares, answer, _ in self._mix(X, tasks, "predict"))
+        answers = self._mix(X, tasks, "predict")
+        predicted = sum(shares * self._bounded(answer) for shares, answer, _ in answers)
         return predicted * self._scale + self._centre

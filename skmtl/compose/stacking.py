@@ -8,6 +8,8 @@ from scipy.optimize import nnls
 from skmtl import frames
 
 DOUBT = 0.5  # standard errors of a gain at which half of the sharing is trusted
+EXACT = 1e-9  # score over its mean below which it is rounding
+LEAST_ROOT = 0.1  # of a task, relative to the mean, where the error of a gain is judged
 PSEUDO_ROWS = 30.0  # that pull the scale of a task's errors towards that of all
 LEAST_PROBABILITY = 1e-6  # of what a task had not shown in training
 EM_STEPS = 500
@@ -95,9 +97,11 @@ class SquaredErrors:
 
     @staticmethod
     def score(loss):
-        """What is compared, of mean losses: root mean squared errors; and its slope."""
+        """What is compared, of mean losses of tasks: root mean squared errors; and its slope."""
         root = np.sqrt(loss)
-        return root, 0.5 / np.maximum(root, np.finfo(float).tiny)
+        # Two rows may be met exactly; their root has no slope.
+        least = max(LEAST_ROOT * np.nanmean(root), np.finfo(float).tiny)
+        return root, 0.5 / np.maximum(root, least)
 
 
 class LogLosses:
@@ -106,6 +110,7 @@ class LogLosses:
     def __init__(self, predicted, weights, codes, rows):
         self.predicted = np.maximum(predicted, LEAST_PROBABILITY)
         self.weights, self.codes, self.rows = weights, codes, rows
+        self.relative = weights
 
     def choose(self, cells):
         """Convex weights by the likelihood of some cells."""
@@ -143,16 +148,19 @@ class Judgement(NamedTuple):
 def judge(problem, folds, n_tasks):
     """`Judgement` of candidates, the first of which is the baseline.
 
-    The gain g of the best mixture has a standard error e, judged on folds that did not choose it.
-    For d = e / 2 the baseline keeps a share of d^2 / (g^2 + d^2): sharing must earn its place.
+    The gain g of the best mixture has a standard error e, judged on folds that did not choose it
+    and by the objective that chooses. For d = e / 2 the baseline keeps d^2 / (g^2 + d^2) of the
+    weights: sharing must earn its place.
     """
     chosen = {fold: problem.choose(folds != fold) for fold in np.unique(folds)}
-    gains = gains_of(problem, folds, chosen, n_tasks)
-    square = max(gains.mean, 0.0) ** 2
-    kept = square / max(square + (DOUBT * gains.error) ** 2, np.finfo(float).tiny)
+    base, mixed = losses_of(problem, folds, chosen)
+    by_row = np.bincount(problem.rows, problem.relative * (base - mixed))
+    by_row = by_row[np.bincount(problem.rows) > 0]
+    gain, error = max(by_row.sum(), 0.0), np.sqrt(len(by_row)) * by_row.std()
+    kept = gain**2 / max(gain**2 + (DOUBT * error) ** 2, np.finfo(float).tiny)
     chosen = {fold: towards_first(weights, kept) for fold, weights in chosen.items()}
     weights = towards_first(problem.choose(np.arange(len(folds))), kept)
-    return Judgement(weights, gains_of(problem, folds, chosen, n_tasks))
+    return Judgement(weights, gains_of(problem, *losses_of(problem, folds, chosen), n_tasks))
 
 
 def towards_first(weights, kept):
@@ -162,14 +170,19 @@ def towards_first(weights, kept):
     return out
 
 
-def gains_of(problem, folds, chosen, n_tasks):
-    """`Gains` of mixtures by fold; standard errors are those of paired differences of rows."""
+def losses_of(problem, folds, chosen):
+    """Losses (2, n_cells): of the baseline, and of the mixtures chosen for the folds."""
     baseline = np.eye(len(next(iter(chosen.values()))))[0]
     losses = np.empty((2, len(folds)))
     for fold, weights in chosen.items():
         inside = folds == fold
         losses[0, inside] = problem.losses(baseline, inside)
         losses[1, inside] = problem.losses(weights, inside)
+    return losses
+
+
+def gains_of(problem, base_losses, mixed_losses, n_tasks):
+    """`Gains` from losses of all cells; standard errors are those of paired differences of rows."""
 
     def per_task(values):
         sums = np.bincount(problem.codes, problem.weights * values, minlength=n_tasks)
@@ -177,8 +190,9 @@ def gains_of(problem, folds, chosen, n_tasks):
 
     sizes = np.bincount(problem.codes, problem.weights, minlength=n_tasks)
     counts = np.bincount(problem.codes, minlength=n_tasks)
-    (base, slope), (mixed, _) = (problem.score(per_task(loss)) for loss in losses)
-    difference = losses[0] - losses[1]
+    base, slope = problem.score(per_task(base_losses))
+    gain = base - problem.score(per_task(mixed_losses))[0]
+    difference = base_losses - mixed_losses
     # How much each cell moves the score of its task; 1 is lost to the mean.
     influence = problem.weights * (difference - per_task(difference)[problem.codes])
     freedom = np.sqrt(counts / np.maximum(counts - 1, 1))
@@ -186,11 +200,12 @@ def gains_of(problem, folds, chosen, n_tasks):
     variance = np.bincount(problem.codes, influence**2, minlength=n_tasks)
     error = np.where(counts > 1, np.sqrt(variance), np.nan)
     by_row = np.bincount(problem.rows, influence)  # outputs of one row err together
-    base = np.where(base > 0, base, np.finfo(float).tiny)
-    total = np.nansum(base)
+    total = max(np.nansum(base), np.finfo(float).tiny)
+    # No percentage of an error that is only rounding.
+    base = np.where(base > EXACT * np.nanmean(base), base, np.nan)
     return Gains(
-        100.0 * (base - mixed) / base,
+        100.0 * gain / base,
         100.0 * error / base,
-        100.0 * float(np.nansum(base - mixed) / total),
+        100.0 * float(np.nansum(gain) / total),
         100.0 * float(np.sqrt(np.sum(by_row**2)) / total),
     )
