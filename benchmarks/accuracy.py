@@ -2,6 +2,7 @@
 
     python benchmarks/accuracy.py school              # ten official 75 / 25 splits
     python benchmarks/accuracy.py school-10           # 10 % of each school for training
+    python benchmarks/accuracy.py sarcos-50 bike-15 bike-40    # few rows per task
     python benchmarks/accuracy.py parkinsons mulan    # the controls for negative transfer
 
 The figures are the pooled explained variance, 1 - SSE / SST over all test rows, and the root
@@ -15,22 +16,25 @@ import time
 from pathlib import Path
 
 import numpy as np
+from never_worse import deal_blocks, deal_rows, own_rows, sarcos
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 from sklearn.preprocessing import StandardScaler
 
 from skmtl import (
+    HierarchicalRidge,
     MeanRegularizedRidgeCV,
     MultiTaskLassoCV,
     MultiTaskRidgeCV,
     PooledRegressor,
+    SharingRegressor,
     TaskKFold,
     keep_tasks,
     pooled_explained_variance,
     task_scores,
     task_train_test_split,
 )
-from skmtl.datasets import fetch_mulan, fetch_parkinsons, fetch_school
+from skmtl.datasets import fetch_bike, fetch_mulan, fetch_parkinsons, fetch_school
 from skmtl.environment import describe_environment
 
 ALPHAS = np.logspace(-2, 6, 33)
@@ -52,6 +56,9 @@ METHODS = {
     ),
     "multi-task lasso": lasso,
     "mean-regularised ridge": lambda column: MeanRegularizedRidgeCV(task_column=column),
+    "hierarchical ridge": lambda column: HierarchicalRidge(task_column=column),
+    "sharing": lambda column: SharingRegressor(task_column=column),
+    "sharing by leave-one-out": lambda column: SharingRegressor(cv="loo", task_column=column),
 }
 
 
@@ -75,6 +82,12 @@ def parkinsons(n_splits):
             rows, tasks=data.data[:, 0], train_size=0.75, random_state=split
         )
         yield data.data, data.target, train, test, 0
+
+
+def few_rows(load, n_rows, n_splits, deal):
+    X, y, column = load()
+    for seed in range(n_splits):
+        yield X, y, *deal(X[:, column], n_rows, seed), column
 
 
 def mulan(name, n_splits):
@@ -105,6 +118,9 @@ def workloads(n_splits):
         "school": lambda: school(None, n_splits),
         "school-10": lambda: school(0.1, n_splits),
         "parkinsons": lambda: parkinsons(n_splits),
+        "sarcos-50": lambda: few_rows(sarcos, 50, n_splits, deal_blocks),
+        "bike-15": lambda: few_rows(own_rows(fetch_bike), 15, n_splits, deal_rows),
+        "bike-40": lambda: few_rows(own_rows(fetch_bike), 40, n_splits, deal_rows),
     }
     for name in ("enb", "edm", "jura", "slump", "wq", "andro", "atp1d"):
         jobs[f"mulan-{name}"] = lambda name=name: mulan(name, n_splits)

@@ -3,12 +3,12 @@
     python benchmarks/never_worse.py                      # all data, 10 to 500 rows per task
     python benchmarks/never_worse.py school wine --seeds 3 --rows 10 50
 
-For each set, number of training rows per task and seed: fit one model per task (ridge with a penalty
-per task by leave-one-out; for labels logistic regression, one C for all tasks by cross-validation) and
-the strategies that share to the same rows, and score both on the other rows. "change" is
-that of the mean over tasks of the root mean squared error (of the log-loss and of the error rate
-for labels) in percent, below 0 is better; "hurt" the share of tasks worse by more than 1 %.
-Features are standardised on the training rows of all tasks together.
+For each set, number of training rows per task and seed: fit one model per task (ridge with a
+penalty per task by leave-one-out; for labels logistic regression, one C for all tasks by
+cross-validation) and the strategies that share to the same rows, and score both on the other rows.
+"change" is that of the mean over tasks of the root mean squared error (of the log-loss and of the
+error rate for labels) in percent, below 0 is better; "hurt" the share of tasks worse by more than
+1 %. Features are standardised on the training rows of all tasks together.
 """
 
 import argparse
@@ -125,7 +125,7 @@ def hierarchical(column, kind):
 METHODS = {"sharing": sharing, "sharing-loo": sharing_loo, "hierarchical": hierarchical}
 
 
-def split(tasks, n_rows, seed):
+def deal_rows(tasks, n_rows, seed):
     """Training and test rows: n_rows of each task, or most of what it has."""
     random = np.random.RandomState(seed)
     order = random.permutation(len(tasks))
@@ -137,7 +137,7 @@ def split(tasks, n_rows, seed):
     return np.flatnonzero(train), np.flatnonzero(~train)
 
 
-def contiguous_split(tasks, n_rows, seed):
+def deal_blocks(tasks, n_rows, seed):
     """The same, with the training rows of a task next to each other."""
     random = np.random.RandomState(seed)
     train = np.zeros(len(tasks), dtype=bool)
@@ -173,7 +173,7 @@ def compare(load, kind, n_rows, seed, methods, contiguous):
         X = X.tocsr()
     tasks = np.zeros(len(y)) if column is None else X[:, [column]]
     tasks = tasks.toarray().ravel() if hasattr(tasks, "toarray") else np.ravel(tasks)
-    train, test = (contiguous_split if contiguous else split)(tasks, n_rows, seed)
+    train, test = (deal_blocks if contiguous else deal_rows)(tasks, n_rows, seed)
     scaler = MaxAbsScaler() if hasattr(X, "tocsr") else StandardScaler()
     scaler = scaler if column is None else keep_tasks(scaler, column)
     X_train, X_test = scaler.fit_transform(X[train]), scaler.transform(X[test])
@@ -198,7 +198,6 @@ def compare(load, kind, n_rows, seed, methods, contiguous):
                         "change": 100.0 * float(gain),
                         "hurt": 100.0 * float(np.mean(errors > 1.01 * base[measure])),
                         "seconds": seconds,
-                        "expected_gain": getattr(model, "gain_", None),
                     }
                 )
     return records
@@ -215,16 +214,21 @@ def sizes_of(load):
 def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     known = {**REGRESSION, **CLASSIFICATION}
-    parser.add_argument("data", nargs="*", default=list(known), choices=[*known, []])
+    parser.add_argument("data", nargs="*", metavar="DATA", help=", ".join(known))
     parser.add_argument("--rows", type=int, nargs="+", default=list(ROWS))
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=["sharing"])
     parser.add_argument("--n-jobs", type=int, default=1)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args(argv)
-    print(f"{'data':18}{'rows':>5}  {'method':14}{'measure':12}{'change %':>9}{'se':>6}{'hurt %':>8}")
+    print(
+        f"{'data':18}{'rows':>5}  {'method':14}{'measure':12}{'change %':>9}{'se':>6}{'hurt %':>8}"
+    )
     results = []
-    for name in options.data:
+    unknown = [name for name in options.data if name not in known]
+    if unknown:
+        parser.error(f"unknown data {unknown[0]!r}; known are {', '.join(known)}")
+    for name in options.data or known:
         kind = "regression" if name in REGRESSION else "classification"
         load = known[name]
         contiguous = name == "sarcos-joints"
