@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, optimize
 
-from skmtl.solvers.random_coefficients import Posterior, Prior
+from skmtl.solvers.random_coefficients import Posterior, Prior, lower_factor
 
 PSEUDO_TASKS, PSEUDO_ROWS = 8.0, 30.0
 # Variances, where features and targets have the variance 1.
@@ -98,22 +98,26 @@ class MatrixCovariance:
 
     def gradient(self, theta, moments):
         """By theta, of the likelihood and the pseudo-tasks."""
-        S = self.covariance(theta)
-        root = np.linalg.cholesky(S)
-        inverse = linalg.solve_triangular(root, np.eye(len(S)), lower=True)
-        levels = common_levels(np.einsum("ij,ij->j", inverse, inverse), self.levels)
+        _, inverse, levels = self._factors(theta)
+        identity = np.eye(len(levels))
         difference = moments.squares - moments.expected
-        difference += self.n_pseudo * ((inverse * levels) @ inverse.T - np.eye(len(S)))
+        difference += self.n_pseudo * ((inverse * levels) @ inverse.T - identity)
         return self.chain(theta, 0.5 * inverse.T @ difference @ inverse)
 
     def penalty(self, theta):
-        S = self.covariance(theta)
-        levels = common_levels(np.diag(np.linalg.inv(S)), self.levels)
-        return 0.5 * self.n_pseudo * (np.linalg.slogdet(S)[1] - np.log(levels).sum())
+        root, _, levels = self._factors(theta)
+        log_det = 2.0 * np.log(np.diag(root)).sum()
+        return 0.5 * self.n_pseudo * (log_det - np.log(levels).sum())
+
+    def _factors(self, theta):
+        """R, its inverse, and the best common levels."""
+        root = lower_factor(self.covariance(theta))
+        inverse = linalg.solve_triangular(root, np.eye(len(root)), lower=True)
+        return root, inverse, common_levels(np.sum(inverse**2, axis=0), self.levels)
 
 
 class FullCovariance(MatrixCovariance):
-    """S = L L'; theta holds the lower triangle of L, with the logarithms of its diagonal."""
+    """S = L L', L = D (I + N): theta holds the logarithms of the diagonal D, and N below it."""
 
     def __init__(self, variances, levels):
         super().__init__(levels, PSEUDO_TASKS + len(levels))
@@ -124,20 +128,22 @@ class FullCovariance(MatrixCovariance):
         limit = tuple(0.5 * np.log(VARIANCES))
         self.bounds = [limit if on else (None, None) for on in self.on_diagonal]
 
-    def _lower(self, theta):
-        L = np.zeros((len(self.levels),) * 2)
-        L[self.triangle] = np.where(self.on_diagonal, np.exp(theta), theta)
-        return L
+    def _parts(self, theta):
+        """D and L."""
+        scale, N = np.exp(theta[self.on_diagonal]), np.eye(len(self.levels))
+        N[self.triangle] = np.where(self.on_diagonal, 1.0, theta)
+        return scale, scale[:, None] * N
 
     def covariance(self, theta):
-        L = self._lower(theta)
+        _, L = self._parts(theta)
         return L @ L.T
 
     def chain(self, theta, by_covariance):
-        L = self._lower(theta)
-        by_lower = (2.0 * by_covariance @ L)[self.triangle]
-        by_lower[self.on_diagonal] *= np.diag(L)
-        return by_lower
+        scale, L = self._parts(theta)
+        by_lower = 2.0 * by_covariance @ L
+        below = by_lower * scale[:, None]
+        below[np.diag_indices_from(below)] = np.sum(by_lower * L, axis=1)
+        return below[self.triangle]
 
 
 class LowRankCovariance(MatrixCovariance):

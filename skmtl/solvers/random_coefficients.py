@@ -37,7 +37,7 @@ class Prior(NamedTuple):
         """R with R R' = S; the vector of its diagonal if S is diagonal."""
         if self.covariance.ndim == 1:
             return np.sqrt(self.covariance)
-        return np.linalg.cholesky(self.covariance)
+        return lower_factor(self.covariance)
 
 
 class Stack(NamedTuple):
@@ -126,7 +126,7 @@ def whiten(stack, root, noise):
     kernel = rows @ rows.transpose(0, 2, 1)
     index = np.arange(kernel.shape[1])
     kernel[:, index, index] += 1.0
-    lower = np.linalg.cholesky(kernel)
+    lower = lower_factor(kernel)
     target = (stack.y * scale[:, None])[:, :, None]
     solved = np.linalg.solve(lower, np.concatenate([rows, target], axis=2))
     return Whitened(stack.tasks, solved[:, :, :-1], solved[:, :, -1], lower)
@@ -453,10 +453,10 @@ class Moments(NamedTuple):
 
 
 def lower_factor(matrix):
-    """Cholesky factor; of a matrix that is singular but for rounding, of one next to it."""
+    """Cholesky factor; of matrices (..., n, n) that are singular but for rounding, of near ones."""
     try:
-        return linalg.cholesky(matrix, lower=True, check_finite=False)
-    except linalg.LinAlgError:
-        bare = matrix.copy()
-        bare[np.diag_indices_from(bare)] *= 1.0 + 1e-10
-        return linalg.cholesky(bare, lower=True, check_finite=False)
+        return np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        near = matrix.copy()
+        np.einsum("...kk->...k", near)[...] *= 1.0 + 1e-10
+        return np.linalg.cholesky(near)
