@@ -32,7 +32,7 @@ class Ranges:
             self.high[:] = columns.max(axis=0).toarray().ravel()
         else:
             for column in range(X.shape[1]):
-                values = as_floats(frames.column_values(X, column))
+                values = column_of_numbers(X, column)
                 if values is not None and np.isfinite(values).any():
                     values = values[np.isfinite(values)]
                     self.low[column], self.high[column] = values.min(), values.max()
@@ -58,7 +58,7 @@ class Ranges:
             return clipped(X, self.low, self.high)
         out = X
         for column in np.flatnonzero(np.isfinite(self.low)):
-            values = as_floats(frames.column_values(X, column))
+            values = column_of_numbers(X, column)
             inside = (
                 None if values is None else clipped(values, self.low[column], self.high[column])
             )
@@ -77,14 +77,20 @@ def clipped(values, low, high):
         outside = ((values < low) | (values > high)) & np.isfinite(values)
     if not outside.any():
         return values
-    return np.where(outside, np.clip(values, low, high), values).astype(values.dtype)
+    # The others are not touched: large integers would not survive as floats.
+    inside = values.copy()
+    inside[outside] = np.clip(values, low, high)[outside]
+    return inside
 
 
-def as_floats(values):
-    """Values as float64, NaN where missing; None if they are no numbers."""
+def column_of_numbers(X, column):
+    """A column as float64, NaN where missing; None for text, categories, dates and booleans."""
+    if frames.is_pandas(X) and X.dtypes.iloc[column].name == "category":
+        return None  # its values may be numbers that name something
+    values = frames.column_values(X, column)
     if values.dtype.kind in "fiu":
         return values.astype(np.float64)
-    if values.dtype.kind != "O":
+    if values.dtype.kind != "O" or any(isinstance(v, (str, bytes, bool)) for v in values.tolist()):
         return None
     try:
         return np.where(frames.is_missing(values), np.nan, values).astype(np.float64)

@@ -4,18 +4,19 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
 from skmtl import frames
 from skmtl.base import check_number
 from skmtl.compose.base import ComposedEstimator
 from skmtl.compose.clipping import Ranges
+from skmtl.compose.folds import check_splits, deal_rows
 from skmtl.compose.stacking import judge
 from skmtl.documentation import complete_docstring
-from skmtl.model_selection import TaskKFold
+from skmtl.model_selection.splitters import TaskSplitter, find_ids
 from skmtl.task_data import check_weights
 from skmtl.tasks import locate_task_column
 
@@ -44,12 +45,27 @@ class Table(NamedTuple):
         given = {} if self.ids is None else {"tasks": self.ids}
         if self.weights is not None:
             given["sample_weight"] = self.weights
-        return clone(strategy).fit(self.X, self.y, **given)
+        with warnings.catch_warnings():  # said once, by the estimator that has the strategies
+            warnings.filterwarnings("ignore", ".* names one task only", UserWarning)
+            return clone(strategy).fit(self.X, self.y, **given)
 
     def ask(self, strategy, method):
         """The answer of a method of a fitted strategy to X."""
         given = {} if self.ids is None else {"tasks": self.ids}
         return getattr(strategy, method)(self.X, **given)
+
+
+def is_estimator(item):
+    return hasattr(item, "fit") and hasattr(item, "get_params") and not isinstance(item, type)
+
+
+def is_leave_one_out(cv):
+    """Whether rows are left out one by one; raises ValueError for another word."""
+    if isinstance(cv, str) and cv != LEAVE_ONE_OUT:
+        raise ValueError(
+            f"cv={cv!r} is none of a number of folds, a splitter, folds, and {LEAVE_ONE_OUT!r}."
+        )
+    return isinstance(cv, str)
 
 
 def is_wide(X):
@@ -77,54 +93,96 @@ class Sharing(ComposedEstimator):
         """
         _, cells = self._read_cells(X, y, tasks, sample_weight)
         self._note_labels(cells)
-        table = self._read_training_table(X, y, tasks, sample_weight)
+        self._check_features(X, tasks)
+        given = self._read_training_table(X, y, tasks, sample_weight)
+        counting = np.unique(cells.rows)  # the others have no weight or no target
+        cells = cells._replace(rows=np.searchsorted(counting, cells.rows))
+        table = given if len(counting) == len(given.y) else given.take(counting)
+        table = table._replace(y=self._note_targets(table.y))
+        self._note_ranges(table.X)
+        self._empty = np.bincount(cells.codes, minlength=len(self.tasks_)) == 0
         strategies = self._make_strategies(table)
-        if len(self.tasks_) == 1:  # nothing can be shared
+        splits = []
+        if (~self._empty).sum() == 1:  # nothing can be shared
             strategies = {BASELINE: strategies[BASELINE]}
+        else:
+            splits = self._splits(given, cells, counting)
         candidates = self._candidates(list(strategies), cells)
         # Those that choose a parameter choose it once: folds would tell the same.
         fitted = {name: table.fit(s) for name, s in strategies.items() if hasattr(s, "tuned")}
         strategies |= {name: model.tuned() for name, model in fitted.items()}
-        more, predicted, folds = self._leave_out(strategies, table, cells)
+        more, predicted = self._leave_out(strategies, table, splits)
         fitted |= more
+        folds = np.full(len(table.y), -1)
+        for fold, (_, test) in enumerate(splits):
+            folds[test] = fold
         mixing = self._choose(candidates, predicted, table.y, cells, folds)
-        used = [k for k in range(len(strategies)) if mixing[k].max() > NEGLIGIBLE]
-        names = [name for k, name in enumerate(strategies) if k in used]
+        self._fit_used(strategies, fitted, mixing, table)
+        return self
+
+    def _fit_used(self, strategies, fitted, mixing, table):
+        """Fit the strategies that have a weight, but those that are fitted, to all rows."""
+        used = mixing.max(axis=1) > NEGLIGIBLE
+        names = [name for name, needed in zip(strategies, used, strict=True) if needed]
         missing = [name for name in names if name not in fitted]
-        models = self._in_parallel(table.fit, [strategies[name] for name in missing])
+        models = self._in_parallel(table.fit, [(strategies[name],) for name in missing])
         fitted |= dict(zip(missing, models, strict=True))
         self.strategies_ = {name: fitted[name] for name in names}
         self._mixing = mixing[used] / mixing[used].sum(axis=0)
         weights = dict(zip(names, self._mixing[:, :-1].mean(axis=1).tolist(), strict=True))
         self.strategy_weights_ = dict.fromkeys(strategies, 0.0) | weights
-        return self
 
     def _read_training_table(self, X, y, tasks, sample_weight):
-        X = frames.as_columns(X)
-        column = None if self.task_column is None else locate_task_column(X, self.task_column)
-        self._ranges = Ranges(X, column) if self.clip else None
-        y, weights = self._note_targets(y), None
+        y, weights = self._as_array(y), None
+        y = y if self._layout == "outputs" else y.reshape(len(y))
         if sample_weight is not None:
             weights = check_weights(sample_weight, y.shape, y.ndim == 2)
-        return Table(X, y, weights, None if tasks is None else np.asarray(tasks))
+        ids = None if tasks is None else np.asarray(tasks)
+        return Table(frames.as_columns(X), y, weights, ids)
+
+    def _check_features(self, X, tasks):
+        """Linear models need numbers: refuse others in the words of the linear estimators."""
+        if self.estimator is None:
+            self._read_rows(X, tasks)
+
+    def _note_ranges(self, X):
+        column = None if self.task_column is None else locate_task_column(X, self.task_column)
+        self._ranges = Ranges(X, column) if self.clip else None
 
     def _make_strategies(self, table):
         """Dict of name to unfitted strategy, the baseline first."""
         strategies = self._default_strategies(table.X)
-        for item in () if self.strategies is None else self.strategies:
-            name, strategy = item if isinstance(item, tuple) else (type(item).__name__, item)
-            if not isinstance(name, str) or not hasattr(strategy, "fit"):
+        more = () if self.strategies is None else self.strategies
+        if not isinstance(more, (list, tuple)):
+            raise TypeError(f"strategies={more!r} is no list of estimators or (name, estimator).")
+        for item in more:
+            pair = item if isinstance(item, tuple) else (type(item).__name__, item)
+            if len(pair) != 2 or not isinstance(pair[0], str) or not is_estimator(pair[1]):
                 raise TypeError(f"strategies holds {item!r}: give estimators or (name, estimator).")
+            name, strategy = pair
             if name in strategies:
                 raise ValueError(f"two strategies are named {name!r}: give (name, estimator).")
             strategies[name] = clone(strategy)
+        # A task without a row that counts is one that the strategies do not see.
+        unknown = "shared" if self._empty.any() else self.unknown_task
         for name, strategy in strategies.items():
+            self._check_strategy(name, strategy, table)
             known = strategy.get_params(deep=False)
-            settings = {"task_column": self.task_column, "unknown_task": self.unknown_task}
+            settings = {"task_column": self.task_column, "unknown_task": unknown}
             strategy.set_params(**{key: settings[key] for key in settings if key in known})
-            if table.weights is not None and not has_fit_parameter(strategy, "sample_weight"):
-                raise ValueError(f"the strategy {name!r} takes no sample_weight in fit.")
         return strategies
+
+    def _check_strategy(self, name, strategy, table):
+        if not hasattr(strategy, self._method):
+            raise TypeError(f"the strategy {name!r} has no {self._method}: {strategy!r}.")
+        if table.weights is not None and not has_fit_parameter(strategy, "sample_weight"):
+            raise ValueError(f"the strategy {name!r} takes no sample_weight in fit.")
+        if table.ids is not None and not has_fit_parameter(strategy, "tasks"):
+            raise ValueError(
+                f"the strategy {name!r} takes no tasks in fit: give the ids as a column of X "
+                "(task_column), or a strategy of skmtl, such as "
+                f"Pooled{type(self).__name__.removeprefix('Sharing')}({strategy!r})."
+            )
 
     def _candidates(self, names, cells):
         """What is mixed: shares (n_candidates, n_strategies, n_tasks + 1), the last unknown tasks.
@@ -143,34 +201,27 @@ class Sharing(ComposedEstimator):
             shares = np.concatenate([shares, between])
         return shares
 
-    def _leave_out(self, strategies, table, cells):
-        """Fitted strategies if there are any yet, predictions of rows left out, and their folds."""
-        if isinstance(self.cv, str):
-            return self._leave_single_rows_out(strategies, table, cells)
-        folds = self._folds(N_FOLDS if self.cv is None else self.cv, table, cells)
-        tests = [np.flatnonzero(folds == fold) for fold in range(folds.max() + 1)]
-        parts = [
-            (table.take(np.flatnonzero(folds != fold)), table.take(test))
-            for fold, test in enumerate(tests)
-        ]
-        jobs = [(strategy, *part) for strategy in strategies.values() for part in parts]
-        answers = iter(self._in_parallel(self._fit_and_answer, *zip(*jobs, strict=True)))
+    def _leave_out(self, strategies, table, splits):
+        """Fitted strategies if there are any yet, and predictions of rows left out, else NaN."""
         predicted = np.full((len(strategies), *table.y.shape), np.nan)
+        if isinstance(self.cv, str) and splits:
+            return self._leave_single_rows_out(strategies, table, splits)
+        parts = [(table.take(train), table.take(test)) for train, test in splits]
+        jobs = [(strategy, *part) for strategy in strategies.values() for part in parts]
+        answers = iter(self._in_parallel(self._fit_and_answer, jobs))
         for k in range(len(strategies)):
-            for test in tests:
+            for _, test in splits:
                 predicted[k, test] = next(answers)
-        return {}, predicted, folds
+        return {}, predicted
 
     def _fit_and_answer(self, strategy, training, test):
         return self._answer(training.fit(strategy), test)
 
-    def _leave_single_rows_out(self, strategies, table, cells):
-        """The same by the closed forms of the default strategies, each fitted once."""
-        if self.cv != LEAVE_ONE_OUT:
-            raise ValueError(
-                f"cv={self.cv!r} is none of a number of folds, a splitter, folds, and "
-                f"{LEAVE_ONE_OUT!r}."
-            )
+    def _leave_single_rows_out(self, strategies, table, splits):
+        """The same by the closed forms of the default strategies, each fitted once.
+
+        The folds are of those that choose, and those that judge.
+        """
         if HIERARCHICAL not in strategies or self.strategies is not None:
             raise ValueError(
                 f'cv="loo" is for the default strategies of up to {WIDE} features: give a number '
@@ -178,38 +229,34 @@ class Sharing(ComposedEstimator):
             )
         for strategy in strategies.values():
             strategy.set_params(store_loo=True)
-        models = self._in_parallel(table.fit, strategies.values())
+        models = self._in_parallel(table.fit, [(strategy,) for strategy in strategies.values()])
         predicted = np.array([self._left_out(model, table) for model in models])
-        folds = self._folds(N_FOLDS, table, cells)  # of those that choose, and those that judge
-        predicted[:, folds < 0] = np.nan
-        return dict(zip(strategies, models, strict=True)), predicted, folds
+        tested = np.concatenate([test for _, test in splits])
+        predicted[:, np.setdiff1d(np.arange(len(table.y)), tested)] = np.nan
+        return dict(zip(strategies, models, strict=True)), predicted
 
-    def _in_parallel(self, function, *arguments):
-        jobs = zip(*arguments, strict=True)
+    def _in_parallel(self, function, jobs):
         return Parallel(n_jobs=self.n_jobs)(delayed(function)(*job) for job in jobs)
 
-    def _folds(self, cv, table, cells):
-        """Test fold of every row; -1 for rows that are never left out."""
-        n_rows = len(table.y)
-        codes = np.zeros(n_rows, dtype=int)
-        if self._layout != "outputs":
-            codes[cells.rows] = cells.codes
-        folds = np.full(n_rows, -1)
+    def _splits(self, given, cells, counting):
+        """Pairs (train, test) of rows of the training table, which are those that count."""
+        cv = N_FOLDS if self.cv is None or is_leave_one_out(self.cv) else self.cv
+        shared_rows = self._layout == "outputs"
         if isinstance(cv, (int, np.integer)):
             check_number(cv, "cv", low=2, integer=True)
-            counts = np.bincount(codes)
-            usable = counts[counts > 1].sum()
-            if len(self.tasks_) == 1 or usable < 2:
-                return folds
-            cv = TaskKFold(
-                min(int(cv), int(usable)),
-                shuffle=True,
-                stratify=self._stratified(),
-                random_state=self.random_state,
-            )
-        for fold, (_, test) in enumerate(check_cv(cv).split(table.X, table.y, codes)):
-            folds[test] = fold
-        return folds
+            options = {"stratify": self._stratified(), "random_state": self.random_state}
+            return deal_rows(cells, cv, shared_rows=shared_rows, **options)
+        cv, groups = check_cv(cv), None
+        if isinstance(cv, TaskSplitter) and not shared_rows:  # others would warn of groups
+            groups = find_ids(given.X, self.task_column, given.ids)
+        place = np.full(len(given.y), -1)
+        place[counting] = np.arange(len(counting))
+        splits = [
+            [part[part >= 0] for part in (place[train], place[test])]
+            for train, test in cv.split(given.X, given.y, groups)
+        ]
+        check_splits(splits)
+        return splits
 
     def _choose(self, candidates, predicted, y, cells, folds):
         """Shares (n_strategies, n_tasks + 1); sets the gains that are to be expected."""
@@ -258,13 +305,17 @@ class Sharing(ComposedEstimator):
             raise AttributeError("none of the strategies with a weight tells feature_sharing_.")
         return sum(shares)
 
-    def _mix(self, X, tasks, method):
-        """(shares, answer, strategy) to X, shares by row or, for outputs, by task."""
+    def _ask(self, X, tasks):
+        """Codes of the rows, and (shares, answer, strategy) by row or, for outputs, by task."""
+        self._check_layout(tasks)
         read, ids = self._read_table(X, tasks, reset=False)
+        self._check_features(X, tasks)
         codes = self._codes_of_rows(ids, read.shape[0])
+        if codes is not None:
+            codes = np.where(np.append(self._empty, False)[codes], -1, codes)
         X = frames.as_columns(X)
         X = X if self._ranges is None else self._ranges.clip(X)
-        table = Table(X, None, None, tasks)
-        for shares, strategy in zip(self._mixing, self.strategies_.values(), strict=True):
-            answer = table.ask(strategy, method)
-            yield shares[:-1] if codes is None else shares[codes], answer, strategy
+        table = Table(X, None, None, None if tasks is None else np.asarray(tasks))
+        shares = self._mixing[:, :-1] if codes is None else self._mixing[:, codes]
+        answers = (table.ask(strategy, self._method) for strategy in self.strategies_.values())
+        return codes, zip(shares, answers, self.strategies_.values(), strict=True)

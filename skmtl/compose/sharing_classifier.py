@@ -5,7 +5,14 @@ import numpy as np
 from skmtl.compose.base import ComposedClassifier
 from skmtl.compose.per_task import PerTaskClassifier
 from skmtl.compose.pooled import PooledClassifier
-from skmtl.compose.sharing import BASELINE, HIERARCHICAL, POOLED, Sharing, is_wide
+from skmtl.compose.sharing import (
+    BASELINE,
+    HIERARCHICAL,
+    POOLED,
+    Sharing,
+    is_leave_one_out,
+    is_wide,
+)
 from skmtl.compose.stacking import LogLosses, probabilities_of_true
 from skmtl.compose.tuned import TunedLogistic
 from skmtl.documentation import complete_docstring
@@ -77,6 +84,8 @@ class SharingClassifier(Sharing, ComposedClassifier):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    _method = "predict_proba"
+
     def _default_strategies(self, X):
         if self.estimator is not None:
             pooled = PooledClassifier(self.estimator, task_intercepts=True)
@@ -85,16 +94,24 @@ class SharingClassifier(Sharing, ComposedClassifier):
         if is_wide(X):
             return {BASELINE: alone, POOLED: TunedLogistic(PooledClassifier(task_intercepts=True))}
         # Leave-one-out errors are compared between models that are tuned alike.
-        fast = isinstance(self.cv, str)
+        by_likelihood = HierarchicalLogistic("spherical", mean="zero")
+        fast = is_leave_one_out(self.cv)
+        if fast and self._layout == "outputs":
+            raise ValueError(
+                f"cv={self.cv!r} needs tasks with rows of their own, but y is 2-d: give a number "
+                "of folds."
+            )
         return {
-            BASELINE: HierarchicalLogistic("spherical", mean="zero") if fast else alone,
+            BASELINE: by_likelihood if fast or len(self.tasks_) == 1 else alone,
             POOLED: HierarchicalLogistic("intercept"),
             HIERARCHICAL: HierarchicalLogistic(),
         }
 
+    def _as_array(self, y):
+        return np.asarray(y)
+
     def _note_targets(self, y):
-        y = np.asarray(y)
-        return y if self._layout == "outputs" else y.reshape(len(y))
+        return y
 
     def _stratified(self):
         return self._layout != "outputs"
@@ -140,18 +157,24 @@ class SharingClassifier(Sharing, ComposedClassifier):
         ndarray of shape (n_samples, n_classes), or a list of n_tasks of them after a fit \
 with 2-d y
         """
-        self._check_layout(tasks)
-        mixed = [0.0] * len(self.tasks_) if self._layout == "outputs" else 0.0
-        for shares, answer, strategy in self._mix(X, tasks, "predict_proba"):
-            if self._layout == "outputs":
+        codes, answers = self._ask(X, tasks)
+        mixed = [0.0] * len(self.tasks_) if codes is None else 0.0
+        for shares, answer, strategy in answers:
+            if codes is None:
                 for task, part in enumerate(answer):
-                    mixed[task] = mixed[task] + shares[task] * self._aligned(part, strategy)
+                    mixed[task] = mixed[task] + shares[task] * self._aligned(part, strategy, task)
             else:
-                mixed = mixed + shares[:, None] * self._aligned(answer, strategy)
+                mixed = mixed + shares[:, None] * self._aligned(answer, strategy, codes)
         return mixed
 
-    def _aligned(self, probabilities, strategy):
-        """Columns in the order of ``classes_``."""
+    def _aligned(self, probabilities, strategy, codes):
+        """Columns in the order of ``classes_``, 0 for labels foreign to the task."""
         out = np.zeros((len(probabilities), len(self.classes_)))
         out[:, np.searchsorted(self.classes_, strategy.classes_)] = probabilities
-        return out
+        allowed = np.broadcast_to(self._own_labels[codes], out.shape)
+        if (out[~allowed] == 0).all():
+            return out
+        out = np.where(allowed, out, 0.0)  # a strategy that does not know of tasks
+        lost = out.sum(axis=1) == 0
+        out[lost] = allowed[lost]
+        return out / out.sum(axis=1, keepdims=True)

@@ -84,6 +84,8 @@ class SharingRegressor(Sharing, ComposedRegressor):
         self.n_jobs = n_jobs
         self.random_state = random_state
 
+    _method = "predict"
+
     def _default_strategies(self, X):
         if self.estimator is not None:
             pooled = PooledRegressor(self.estimator, task_intercepts=True)
@@ -99,15 +101,15 @@ class SharingRegressor(Sharing, ComposedRegressor):
             HIERARCHICAL: HierarchicalRidge(),
         }
 
+    def _as_array(self, y):
+        return read_targets(y, self)[0]
+
     def _note_targets(self, y):
         """Targets; outputs, which may have different units, each in units of its deviation."""
-        y, _ = read_targets(y, self)
         self._centre, self._scale = 0.0, 1.0
         if self._layout == "outputs":
             self._centre, deviation = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
             self._scale = np.where(deviation > 0, deviation, 1.0)
-        else:
-            y = y.reshape(len(y))
         y = (y - self._centre) / self._scale
         low, high = np.nanmin(y, axis=0), np.nanmax(y, axis=0)
         self._bounds = low - MARGIN * (high - low), high + MARGIN * (high - low)
@@ -141,7 +143,6 @@ class SharingRegressor(Sharing, ComposedRegressor):
         -------
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
         """
-        self._check_layout(tasks)
-        answers = self._mix(X, tasks, "predict")
+        _, answers = self._ask(X, tasks)
         predicted = sum(shares * self._bounded(answer) for shares, answer, _ in answers)
         return predicted * self._scale + self._centre

@@ -7,7 +7,6 @@ from scipy.optimize import nnls
 
 from skmtl import frames
 
-DOUBT = 0.5  # standard errors of a gain at which half of the sharing is trusted
 EXACT = 1e-9  # score over its mean below which it is rounding
 LEAST_ROOT = 0.1  # of a task, relative to the mean, where the error of a gain is judged
 PSEUDO_ROWS = 30.0  # that pull the scale of a task's errors towards that of all
@@ -77,6 +76,8 @@ class SquaredErrors:
         Task and row of the table of each of them.
     """
 
+    doubt = 0.5  # standard errors of a gain at which half of it is trusted
+
     def __init__(self, predicted, y, weights, codes, rows):
         self.errors, self.weights, self.codes, self.rows = predicted - y, weights, codes, rows
         # In units of the task's own error: else tasks with much noise would decide for all. It is
@@ -106,6 +107,8 @@ class SquaredErrors:
 
 class LogLosses:
     """The same for labels: `predicted` are probabilities of the true ones."""
+
+    doubt = 1.0  # few labels that were thought impossible decide the loss, and their number varies
 
     def __init__(self, predicted, weights, codes, rows):
         self.predicted = np.maximum(predicted, LEAST_PROBABILITY)
@@ -149,7 +152,7 @@ def judge(problem, folds, n_tasks):
     """`Judgement` of candidates, the first of which is the baseline.
 
     The gain g of the best mixture has a standard error e, judged on folds that did not choose it
-    and by the objective that chooses. For d = e / 2 the baseline keeps d^2 / (g^2 + d^2) of the
+    and by the objective that chooses. For d = doubt * e the baseline keeps d^2 / (g^2 + d^2) of the
     weights: sharing must earn its place.
     """
     chosen = {fold: problem.choose(folds != fold) for fold in np.unique(folds)}
@@ -157,7 +160,7 @@ def judge(problem, folds, n_tasks):
     by_row = np.bincount(problem.rows, problem.relative * (base - mixed))
     by_row = by_row[np.bincount(problem.rows) > 0]
     gain, error = max(by_row.sum(), 0.0), np.sqrt(len(by_row)) * by_row.std()
-    kept = gain**2 / max(gain**2 + (DOUBT * error) ** 2, np.finfo(float).tiny)
+    kept = gain**2 / max(gain**2 + (problem.doubt * error) ** 2, np.finfo(float).tiny)
     chosen = {fold: towards_first(weights, kept) for fold, weights in chosen.items()}
     weights = towards_first(problem.choose(np.arange(len(folds))), kept)
     return Judgement(weights, gains_of(problem, *losses_of(problem, folds, chosen), n_tasks))

@@ -6,8 +6,8 @@ from sklearn.linear_model import LogisticRegression
 
 from skmtl import frames
 from skmtl.compose.base import ComposedClassifier
+from skmtl.compose.folds import deal_rows
 from skmtl.compose.stacking import LEAST_PROBABILITY, probabilities_of_true
-from skmtl.model_selection import TaskKFold
 
 PENALTIES = np.logspace(-3, 2, 6)
 N_FOLDS = 3
@@ -21,7 +21,7 @@ class TunedLogistic(ComposedClassifier):
     wrapper : PerTaskClassifier or PooledClassifier
         Its estimator is set.
     C : float, default=None
-        None: chosen on folds of the rows of each task.
+        None: chosen on folds of the rows of each task; 1.0 for one task alone.
     task_column, unknown_task
         As in the wrapper.
     """
@@ -54,26 +54,30 @@ class TunedLogistic(ComposedClassifier):
 
     def _choose(self, X, y, cells, given):
         losses = np.zeros(len(PENALTIES))
-        for train, test in self._folds(cells, len(y)):
+        weights = given.get("sample_weight", np.ones(len(y)))
+        weights = weights[:, None] if weights.ndim < y.ndim else weights
+        for train, test in self._folds(cells):
             parts = {name: part[train] for name, part in given.items()}
             asked = {"tasks": given["tasks"][test]} if "tasks" in given else {}
             for k, C in enumerate(PENALTIES):
                 model = self._make(C).fit(frames.take_rows(X, train), y[train], **parts)
                 told = model.predict_proba(frames.take_rows(X, test), **asked)
                 chosen = probabilities_of_true(told, y[test], model.classes_)
-                losses[k] -= np.nansum(np.log(np.maximum(chosen, LEAST_PROBABILITY)))
+                losses[k] -= np.nansum(
+                    weights[test] * np.log(np.maximum(chosen, LEAST_PROBABILITY))
+                )
         return float(PENALTIES[np.argmin(losses)]) if losses.any() else 1.0
 
-    def _folds(self, cells, n_rows):
-        """Folds that keep every task in training; none where rows are too few."""
-        codes, labels = np.zeros(n_rows, dtype=int), np.zeros(n_rows, dtype=int)
-        if self._layout != "outputs":
-            codes[cells.rows] = cells.codes
-            labels[cells.rows] = np.searchsorted(self.classes_, cells.y)
-        if np.bincount(codes).max() < N_FOLDS:
+    def _folds(self, cells):
+        """Folds that keep every task in training; none where rows are too few, or one task.
+
+        One task alone has the C of scikit-learn, so that weights are copies of rows.
+        """
+        shared_rows = self._layout == "outputs"
+        sizes = [len(np.unique(cells.rows))] if shared_rows else np.bincount(cells.codes)
+        if len(self.tasks_) == 1 or max(sizes) < N_FOLDS:
             return []
-        folds = TaskKFold(N_FOLDS, shuffle=True, stratify=True, random_state=0)
-        return folds.split(codes, labels, codes)
+        return deal_rows(cells, N_FOLDS, shared_rows=shared_rows, stratify=True, random_state=0)
 
     def predict_proba(self, X, *, tasks=None):
         """Those of the model with the chosen C."""

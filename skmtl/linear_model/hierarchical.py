@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_consistent_length
+from sklearn.utils import check_consistent_length, check_random_state
 
 from skmtl.base import MultiTaskLinearRegressor, check_number, read_targets
 from skmtl.documentation import complete_docstring
@@ -70,7 +70,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         Quasi-Newton steps.
     store_loo : bool, default=False
         Keep the leave-one-out predictions.
-    random_state : int, default=0
+    random_state : int, RandomState instance or None, default=0
         Of the start of ``covariance="low_rank"``.
 
     Attributes
@@ -194,7 +194,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
             mean_is_zero=self.mean == "zero",
             tol=self.tol,
             max_iter=self.max_iter,
-            seed=self.random_state,
+            random=check_random_state(self.random_state),
         )
         if not estimate.converged:
             warnings.warn(
@@ -260,7 +260,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         X, codes = self._read_rows(X, tasks)
         fitted = FittedTasks.from_state(self._fitted)
         standard = Standardisation(**self._standard)
-        std = np.empty(predicted.shape)
+        std = np.empty_like(predicted)
         if codes is None:
             for task in range(len(self.tasks_)):
                 std[:, task] = self._std(standard, fitted, X, task)
@@ -302,7 +302,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         Raises
         ------
         ValueError
-            If a task was in fit, or if fit had a 2-d y.
+            If a task was in fit, or if fit had no task ids.
 
         Examples
         --------
@@ -330,23 +330,22 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
 
     def _read_new_tasks(self, X, y, tasks, sample_weight):
         self._check_layout(tasks)
-        if self._layout == "outputs":
+        if self._layout in ("one", "outputs"):
             raise ValueError(
-                "adapt needs tasks with rows of their own, but fit had a 2-d y: fit with a column "
-                "of task ids (stack_tasks), or refit with the new output."
+                "adapt needs tasks with rows of their own, but fit had no task ids: fit with a "
+                "column of them (stack_tasks), or refit with the new rows."
             )
         X, ids = self._split_ids(X, tasks, reset=False)
         X = self._read_features(X, reset=False)
         y, _ = read_targets(y, self)
         y = y if y.ndim == 1 else self._single_output(y)
         check_consistent_length(X, y)
-        if ids is not None:
-            known = match(ids, self.tasks_) >= 0
-            if known.any():
-                raise ValueError(
-                    f"task {ids[np.argmax(known)].item()!r} was in fit: adapt is for new tasks, "
-                    "refit to learn from more rows of an old one."
-                )
+        known = match(ids, self.tasks_) >= 0
+        if known.any():
+            raise ValueError(
+                f"task {ids[np.argmax(known)].item()!r} was in fit: adapt is for new tasks, "
+                "refit to learn from more rows of an old one."
+            )
         return make_task_data(X, y, ids=ids, sample_weight=sample_weight)
 
 

@@ -288,11 +288,12 @@ def climb(likelihood, theta, scale, *, tol, max_iter):
             "gtol": 0.0,
         },
     )
-    return objective, found.status != 1  # 2: no step raises it by more than rounding
+    converged = found.status != 1  # 2: no step raises it by more than rounding
+    return objective or [float(first)], converged
 
 
 def maximise(
-    data, n_features, *, covariance, rank, noise_per_task, mean_is_zero, tol, max_iter, seed
+    data, n_features, *, covariance, rank, noise_per_task, mean_is_zero, tol, max_iter, random
 ):
     """`Estimate` for CompressedTasks of standardised features and targets.
 
@@ -308,7 +309,7 @@ def maximise(
     tol : float
         Stop when a step raises the objective by less.
     max_iter : int
-    seed : int
+    random : RandomState
         Of the start of "low_rank".
     """
     n_coef = data.stacks[0].X.shape[2]
@@ -329,7 +330,7 @@ def maximise(
         if covariance == "full":
             family = FullCovariance(variances, levels)
         else:
-            family = LowRankCovariance(variances, levels, rank, np.random.RandomState(seed))
+            family = LowRankCovariance(variances, levels, rank, random)
         likelihood = MarginalLikelihood(data, family, **form)
         theta = np.concatenate([family.start, theta[n_coef:]])
         of_family = np.full(len(family.start), data.n_tasks**-0.5)

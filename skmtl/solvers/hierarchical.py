@@ -15,7 +15,7 @@ CONSTANT = 1e-12  # deviation over mean of what varies only by rounding
 ROW_ENTRIES = 2**20  # of a temporary table
 LARGEST_TABLE = 50_000_000  # entries of the compressed rows, 400 MB
 LARGEST_MATRIX = 6000  # the side of the largest matrix that is factorised at every step
-LEAST_SPARE = 1e-10  # smallest 1 - leverage that is more than rounding
+ROUNDING = 1e-14
 
 
 @dataclass
@@ -35,11 +35,13 @@ class Standardisation:
     @classmethod
     def of(cls, data, *, fit_intercept, standardize):
         """Of a TaskData."""
-        x_mean = overall_mean(data) if fit_intercept else np.zeros(data.n_features)
-        variance, total = overall_variance(data, x_mean), data.task_sizes().sum()
-        y_mean = sum(np.sum(block.weights @ block.Y) for block in data.blocks()) / total
-        y_mean = y_mean if fit_intercept else 0.0
-        squares = sum(np.sum(block.weights @ (block.Y - y_mean) ** 2) for block in data.blocks())
+        with np.errstate(over="ignore", invalid="ignore"):
+            x_mean = overall_mean(data) if fit_intercept else np.zeros(data.n_features)
+            variance, total = overall_variance(data, x_mean), data.task_sizes().sum()
+            y_mean = sum(np.sum(block.weights @ block.Y) for block in data.blocks()) / total
+            y_mean = y_mean if fit_intercept else 0.0
+            deviations = ((block.weights, (block.Y - y_mean) ** 2) for block in data.blocks())
+            squares = sum(np.sum(weights @ values) for weights, values in deviations)
         for name, values in (("X", variance), ("y", squares)):
             if not np.isfinite(values).all():
                 raise ValueError(f"the scale of {name} exceeds the range of float64: reduce it.")
@@ -59,7 +61,9 @@ class Standardisation:
 
     def rows(self, X, absent):
         """Dense standardised rows with the constant column last; absent features are 0."""
-        return dense_rows(X, absent, self.x_mean, self.x_scale, self.fit_intercept)
+        rows = dense_rows(X, absent, self.x_mean, self.x_scale, self.fit_intercept)
+        rows[:, np.flatnonzero(absent)] = 0.0
+        return rows
 
     def pieces(self, X, absent):
         """(rows, those of X standardised), a part of a large X at a time."""
@@ -111,8 +115,9 @@ def compress_tasks(data, standard):
 def leave_one_out(data, standard, fitted):
     """Prediction of every row by the model of all others, given the hyperparameters.
 
-    Shaped as the targets of the data, with NaN for what has no weight. Rows that carry several
-    outputs are left out whole: single cells would leak through the noise that a row shares.
+    Shaped as the targets of the data, with NaN for rows of one task without a weight. Rows that
+    carry several outputs are left out whole: single cells would leak through the noise that a row
+    shares.
     """
     errors = whole_row_errors if data.shared_rows else single_row_errors
     return data.y - errors(data, standard, fitted) * standard.y_scale
@@ -126,9 +131,10 @@ def single_row_errors(data, standard, fitted):
         error = standard.targets(block.Y[:, 0])
         for rows, X in standard.pieces(block.X, block.absent):
             A = fitted.whiten(X)
-            leverage = block.weights[rows] * fitted.variance(A, task) / fitted.noise[task]
+            precision = block.weights[rows] / fitted.noise[task]
+            spare = 1.0 - precision * fitted.variance(A, task)
             error[rows] -= A @ fitted.white_coef[task]
-            error[rows] /= np.maximum(1.0 - leverage, LEAST_SPARE)
+            error[rows] /= np.maximum(spare, least_spare(A, precision))
         errors[block.rows] = error
     return errors
 
@@ -136,28 +142,33 @@ def single_row_errors(data, standard, fitted):
 def whole_row_errors(data, standard, fitted):
     """Errors of rows left out with all outputs: a system between the outputs of each row.
 
-    (I - N^-1/2 (diag(a) + U C U') N^-1/2) e_loo = e, in units of the noise N over the weights.
+    (I - (diag(a) + U C U') P) e_loo = e, with the precisions P of the cells, 0 for missing ones.
     """
     weights = data.weights if data.weights.ndim == 2 else data.weights[:, None]
     weights = np.broadcast_to(weights, data.y.shape)
     targets = standard.targets(data.y)
     absent = data.absent_features()
     absent = np.zeros((data.n_tasks, data.n_features), bool) if absent is None else absent
-    errors = np.full(data.y.shape, np.nan)
+    errors = np.empty(data.y.shape)
     index = np.arange(data.n_tasks)
     for rows in chunks(len(targets), max(1, ROW_ENTRIES // (data.n_tasks * standard.n_coef))):
-        root = np.sqrt(weights[rows] / fitted.noise)
-        own, error = np.zeros(root.shape), np.zeros(root.shape)
-        reach = np.zeros((*root.shape, standard.n_coef))
+        precision = weights[rows] / fitted.noise
+        own, least = np.zeros(precision.shape), np.zeros(precision.shape)
+        reach = np.zeros((*precision.shape, standard.n_coef))
         for task in index:
             X = standard.rows(data.X[rows], absent[task])
             A = fitted.whiten(np.where(np.isnan(X), 0.0, X))
             own[:, task], reach[:, task] = fitted.uncertainty(A, task)
-            error[:, task] = targets[rows, task] - A @ fitted.white_coef[task]
-        reach *= root[:, :, None]
-        system = np.eye(data.n_tasks) - fitted.mean.apply(reach) @ reach.transpose(0, 2, 1)
-        system[:, index, index] -= own * root**2
-        left_out = np.linalg.solve(system, (error * root)[:, :, None])[:, :, 0]
-        seen = root > 0
-        errors[rows][seen] = left_out[seen] / root[seen]
+            least[:, task] = least_spare(A, precision[:, task])
+            errors[rows, task] = targets[rows, task] - A @ fitted.white_coef[task]
+        covariance = fitted.mean.apply(reach) @ reach.transpose(0, 2, 1)
+        covariance[:, index, index] += own
+        system = -covariance * precision[:, None, :]
+        system[:, index, index] += 1.0 + least
+        errors[rows] = np.linalg.solve(system, errors[rows][:, :, None])[:, :, 0]
     return errors
+
+
+def least_spare(A, precision):
+    """Smallest 1 - leverage that is more than rounding: it is a difference of such terms."""
+    return ROUNDING * (100.0 + precision * np.sum(A**2, axis=1))

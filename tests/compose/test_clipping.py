@@ -1,0 +1,210 @@
+"""Features brought back into their range: tables of every type, and what must stay."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from skmtl import SharingClassifier, SharingRegressor
+from skmtl.compose.clipping import Ranges
+
+TRAIN = np.array([[0.0, -2.0, 5.0], [4.0, 2.0, 5.0], [1.0, 0.0, 5.0]])
+FAR = np.array([[100.0, -100.0, 6.0], [-100.0, 1.0, 5.0], [5.5, -3.5, -6.0]])
+INSIDE = np.array([[6.0, -4.0, 5.0], [-2.0, 1.0, 5.0], [5.5, -3.5, 5.0]])  # half of 4 beyond
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, int, np.int8, object])
+def test_arrays(dtype):
+    far = (FAR if dtype not in (int, np.int8) else np.trunc(FAR)).astype(dtype)
+    before = far.copy()
+    out = Ranges(TRAIN.astype(dtype), None).clip(far)
+    expected = INSIDE if dtype not in (int, np.int8) else np.trunc(INSIDE)
+    assert_array_equal(out.astype(float), expected)
+    assert out.dtype == far.dtype
+    assert_array_equal(far, before)
+
+
+def test_the_margin_is_half_of_the_range():
+    ranges = Ranges(TRAIN, None)
+    assert_array_equal(ranges.low, [-2, -4, 5])
+    assert_array_equal(ranges.high, [6, 4, 5])
+
+
+def test_what_is_in_range_is_not_copied():
+    ranges = Ranges(TRAIN, None)
+    assert ranges.clip(INSIDE) is INSIDE
+    thin = sparse.csr_array(INSIDE)
+    assert ranges.clip(thin) is thin
+    frame = pytest.importorskip("pandas").DataFrame(INSIDE)
+    assert ranges.clip(frame) is frame
+
+
+@pytest.mark.parametrize("position", [0, 1, 3])
+@pytest.mark.parametrize("kind", ["float", "int", "object", "pandas", "polars", "csr", "csc"])
+def test_ids_stay_whatever_their_column(kind, position):
+    def table(values, ids):
+        X = np.insert(values, position, ids, axis=1)
+        if kind in ("pandas", "polars"):
+            library = pytest.importorskip(kind)
+            return library.DataFrame({f"c{j}": X[:, j] for j in range(4)})
+        if kind == "object":
+            X = X.astype(object)
+            X[:, position] = [f"task {i}" for i in ids]
+            return X
+        if kind == "int":
+            return X.astype(int)
+        return {"csr": sparse.csr_array, "csc": sparse.csc_matrix}.get(kind, np.asarray)(X)
+
+    ids = np.array([7, 1000, -50])
+    out = Ranges(table(TRAIN, [1, 2, 3]), position).clip(table(FAR, ids))
+    expected = table(INSIDE, ids)
+    if sparse.issparse(out):
+        out, expected = out.toarray(), expected.toarray()
+    assert_array_equal(np.asarray(out), np.asarray(expected))
+
+
+def test_large_integer_ids_survive_beside_a_feature_out_of_range():
+    ids = 2**60 + np.array([1, 2, 3])
+    X, far = (np.column_stack([ids, [0, 4, v]]) for v in (1, 900))
+    assert_array_equal(Ranges(X, 0).clip(far), np.column_stack([ids, [0, 4, 6]]))
+
+
+def test_missing_and_infinite_values_stay():
+    holes = np.array([[np.nan, np.inf, -np.inf], [1e9, 0.0, 5.0]])
+    out = Ranges(TRAIN, None).clip(holes)
+    assert_array_equal(out, [[np.nan, np.inf, -np.inf], [6.0, 0.0, 5.0]])
+    out = Ranges(TRAIN, None).clip(holes.astype(object))
+    assert_array_equal(out.astype(float), [[np.nan, np.inf, -np.inf], [6.0, 0.0, 5.0]])
+    out = Ranges(TRAIN, None).clip(sparse.csr_array(holes)).toarray()
+    assert_array_equal(out, [[np.nan, np.inf, -np.inf], [6.0, 0.0, 5.0]])
+
+
+def test_training_values_that_are_not_finite_do_not_count():
+    X = TRAIN.copy()
+    X[0, 0], X[1, 1], X[:, 2] = np.nan, np.inf, np.nan
+    ranges = Ranges(X, None)
+    assert_array_equal(ranges.low, [-0.5, -3, -np.inf])
+    assert_array_equal(ranges.high, [5.5, 1, np.inf])
+
+
+def test_a_range_beyond_floats():
+    ranges = Ranges(np.array([[-1.7e308], [1.7e308]]), None)
+    assert_array_equal([ranges.low[0], ranges.high[0]], [-np.inf, np.inf])
+
+
+@pytest.mark.parametrize("convert", [sparse.csr_matrix, sparse.csc_array])
+def test_sparse(convert):
+    train, far = convert(TRAIN), convert(FAR)
+    copies = train.copy(), far.copy()
+    out = Ranges(train, None).clip(far)
+    assert sparse.issparse(out)
+    assert_array_equal(out.toarray(), INSIDE)
+    for now, before in zip((train, far), copies, strict=True):
+        assert_array_equal(now.toarray(), before.toarray())
+        assert_array_equal(now.data, before.data)
+
+
+def test_pandas_columns_that_are_no_numbers_stay():
+    pandas = pytest.importorskip("pandas")
+
+    def frame(x, n):
+        return pandas.DataFrame(
+            {
+                "text": ["12", "7", "99"] if n else ["1", "2", "3"],
+                "x": np.array(x, dtype=np.float32),
+                "hour": pandas.Categorical([n, 1, 2]),
+                "day": pandas.to_datetime(["2024-01-01", "2024-01-02", f"202{4 + n // 9}-01-03"]),
+                "flag": [True, False, n > 0],
+                "count": pandas.array([1, None, 2 + n], dtype="Int64"),
+            },
+            index=[5, 3, 9],
+        )
+
+    far = frame([100.0, np.nan, -100.0], 9)
+    before = far.copy(deep=True)
+    out = Ranges(frame([0, 4, 2], 0), None).clip(far)
+    assert_allclose(out["x"], [6, np.nan, -2])
+    assert_allclose(out["count"].astype(float), [1, np.nan, 2.5])
+    same = ["text", "hour", "day", "flag"]
+    pandas.testing.assert_frame_equal(out[same], before[same])
+    pandas.testing.assert_frame_equal(far, before)
+
+
+def test_pandas_names_may_be_repeated():
+    pandas = pytest.importorskip("pandas")
+    names = ["a", "a", "b"]
+    far = pandas.DataFrame(FAR, columns=names)
+    out = Ranges(pandas.DataFrame(TRAIN, columns=names), None).clip(far)
+    assert_array_equal(out.to_numpy(), INSIDE)
+    assert list(out.columns) == names
+    assert_array_equal(far.to_numpy(), FAR)
+
+
+def test_polars_columns_that_are_no_numbers_stay():
+    polars = pytest.importorskip("polars")
+
+    def frame(x, text):
+        columns = {"text": text, "x": x, "n": [1, None, 3], "flag": [True, False, True]}
+        return polars.DataFrame(columns).with_columns(
+            kind=polars.Series(text).cast(polars.Enum(ALL))
+        )
+
+    ALL = ["1", "2", "3", "50"]
+    far = frame([100.0, None, 1.0], ["50", "1", "1"])
+    before = far.clone()
+    out = Ranges(frame([0.0, 4.0, 1.0], ["1", "2", "3"]), None).clip(far)
+    assert_allclose(out["x"].to_numpy(), [6, np.nan, 1])
+    same = ["text", "n", "flag", "kind"]
+    assert out[same].equals(before[same])
+    assert far.equals(before)
+
+
+def test_digits_in_an_object_array_are_text():
+    X = np.array([["10", 1.0], ["20", 2.0]], dtype=object)
+    far = np.array([["900", 9.0]], dtype=object)
+    assert Ranges(X, None).clip(far).tolist() == [["900", 2.5]]
+
+
+# --- in the estimators ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def problem():
+    rng = np.random.default_rng(0)
+    codes = np.repeat([0, 1, 2], 12)
+    features = rng.normal(size=(36, 2))
+    return np.column_stack([codes, features]), features @ [1.0, -1.0] + codes + rng.normal(size=36)
+
+
+@pytest.mark.parametrize("cls", [SharingRegressor, SharingClassifier])
+def test_estimators_clip_features_unless_told_not_to(cls, problem):
+    X, y = problem
+    y = (y > 1).astype(int) if cls is SharingClassifier else y
+    far = X[:2].copy()
+    far[0, 1] = X[:, 1].max() + np.ptp(X[:, 1])
+    edge = far.copy()
+    low, high = X[:, 1].min(), X[:, 1].max()
+    edge[0, 1] = high + (high - low) / 2
+    given = far.copy()
+    for clip in (True, False):
+        model = cls(task_column=0, clip=clip, cv=2).fit(X, y)
+        answer = model.predict if cls is SharingRegressor else model.predict_proba
+        same = np.allclose(answer(far), answer(edge), rtol=1e-9)
+        assert same == clip
+        assert_array_equal(far, given)
+        for value, message in ((np.nan, "contains NaN in row 0"), (np.inf, "contains infinity")):
+            broken = X[:2].copy()
+            broken[0, 1] = value
+            with pytest.raises(ValueError, match=message):
+                model.predict(broken)
+
+
+def test_numbers_are_kept_near_the_targets_unless_told_not_to(problem):
+    X, y = problem
+    far = X.copy()
+    far[:, 1:] = [1e3, -1e3]
+    margin = np.ptp(y) / 2
+    predicted = SharingRegressor(task_column=0).fit(X, y).predict(far)
+    assert predicted.max() <= y.max() + margin + 1e-9
+    predicted = SharingRegressor(task_column=0, clip=False).fit(X, y).predict(far)
+    assert predicted.min() > 1e3
