@@ -154,6 +154,7 @@ ESTIMATOR_TEXTS = {
     cv : int, "loo", splitter or iterable of (train, test), default=None
         None: 5 random folds of the rows of each task. "loo": leave-one-out in closed form, several
         times faster, for the default strategies, which then are all tuned by their likelihood.
+        Folds must leave each row out at most once.
     clip : bool, default=True
         Bring features, and predicted numbers, into the range that they had in fit and half of it
         beyond: else one outlying value would carry a shared linear model far off.
@@ -168,7 +169,7 @@ ESTIMATOR_TEXTS = {
     """,
     "sharing_attributes": """
     gain_, gain_error_ : float
-        The same for the mean over tasks.
+        The same for the mean over tasks (of their errors: those with large ones count more).
     sharing_helps_ : bool
         Whether `gain_` is more than 1.645 standard errors above 0.
     strategy_weights_ : dict of str to float

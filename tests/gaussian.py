@@ -83,3 +83,17 @@ def random_tasks(sizes=(5, 9, 12, 3, 20), n_features=3, *, fit_intercept=True, n
         y = Z @ (mean + spread * rng.normal(size=d)) + noise * rng.normal(size=n)
         tasks.append((Z, y, rng.uniform(0.3, 2.0, size=n)))
     return tasks
+
+
+def related(seed=0, n_tasks=20, n=30, n_test=50, spread=(0.0, 0.0, 0.5, 1.0), noise=0.5):
+    """Two sets of rows of the same tasks, whose coefficients differ by `spread`; ids first."""
+    rng = np.random.RandomState(seed)
+    mean = rng.normal(size=len(spread))
+    parts = []
+    for task in range(n_tasks):
+        w, b = mean + spread * rng.normal(size=len(spread)), 0.7 * rng.normal()
+        X = rng.normal(size=(n + n_test, len(spread)))
+        y = X @ w + b + noise * rng.normal(size=len(X))
+        parts.append((np.column_stack([np.full(len(X), task), X]), y))
+    rows = (slice(n), slice(n, None))
+    return [tuple(np.concatenate([part[k][r] for part in parts]) for k in (0, 1)) for r in rows]

@@ -10,8 +10,8 @@ from skmtl import frames
 MARGIN = 0.5  # of the range: next to it a few rows more would have come
 
 
-class Ranges:
-    """The range of each column of numbers, wider by half of it on both sides.
+def ranges_of(X, skip):
+    """(low, high): the range of each column of numbers, wider by half of it on both sides.
 
     Linear models extrapolate a single outlying feature without bound, and a shared model does so
     for every task. Other columns are left alone.
@@ -22,50 +22,52 @@ class Ranges:
     skip : int or None
         Position of the column of task ids.
     """
-
-    def __init__(self, X, skip):
-        self.low = np.full(X.shape[1], -np.inf)
-        self.high = np.full(X.shape[1], np.inf)
-        if sparse.issparse(X):
-            columns = X.tocsc(copy=True)  # finding the extremes sorts it in place
-            self.low[:] = columns.min(axis=0).toarray().ravel()
-            self.high[:] = columns.max(axis=0).toarray().ravel()
-        else:
-            for column in range(X.shape[1]):
-                values = column_of_numbers(X, column)
-                if values is not None and np.isfinite(values).any():
-                    values = values[np.isfinite(values)]
-                    self.low[column], self.high[column] = values.min(), values.max()
-        if skip is not None:
-            self.low[skip], self.high[skip] = -np.inf, np.inf
-        known = np.isfinite(self.low)
-        with np.errstate(over="ignore"):
-            margin = MARGIN * (self.high[known] - self.low[known])
-            self.low[known] -= margin
-            self.high[known] += margin
-
-    def clip(self, X):
-        """X, or a copy with finite values that are out of range replaced by its ends."""
-        if sparse.issparse(X):
-            rows = X.tocsr()
-            inside = clipped(rows.data, self.low[rows.indices], self.high[rows.indices])
-            if inside is rows.data:
-                return X
-            rows = rows.copy()
-            rows.data = inside
-            return rows
-        if isinstance(X, np.ndarray) and X.dtype.kind in "fiu":
-            return clipped(X, self.low, self.high)
-        out = X
-        for column in np.flatnonzero(np.isfinite(self.low)):
+    low, high = np.full(X.shape[1], -np.inf), np.full(X.shape[1], np.inf)
+    if sparse.issparse(X):
+        columns = X.tocsc(copy=True)  # finding the extremes sorts it in place
+        low[:] = columns.min(axis=0).toarray().ravel()
+        high[:] = columns.max(axis=0).toarray().ravel()
+    elif isinstance(X, np.ndarray) and X.dtype.kind in "fiu":
+        finite = np.isfinite(X)
+        low[:] = X.min(axis=0, where=finite, initial=np.inf)
+        high[:] = X.max(axis=0, where=finite, initial=-np.inf)
+    else:
+        for column in range(X.shape[1]):
             values = column_of_numbers(X, column)
-            inside = (
-                None if values is None else clipped(values, self.low[column], self.high[column])
-            )
-            if inside is not values:
-                out = copy.copy(X) if out is X else out
-                frames.replace_column(out, column, inside)
-        return out
+            if values is not None and np.isfinite(values).any():
+                values = values[np.isfinite(values)]
+                low[column], high[column] = values.min(), values.max()
+    known = np.isfinite(low) & np.isfinite(high)
+    if skip is not None:
+        known[skip] = False
+    low[~known], high[~known] = -np.inf, np.inf
+    with np.errstate(over="ignore"):
+        margin = MARGIN * (high[known] - low[known])
+        low[known] -= margin
+        high[known] += margin
+    return low, high
+
+
+def clip_columns(X, low, high):
+    """X, or a copy with finite values that are out of range replaced by its ends."""
+    if sparse.issparse(X):
+        rows = X.tocsr()
+        inside = clipped(rows.data, low[rows.indices], high[rows.indices])
+        if inside is rows.data:
+            return X
+        rows = rows.copy()
+        rows.data = inside
+        return rows
+    if isinstance(X, np.ndarray) and X.dtype.kind in "fiu":
+        return clipped(X, low, high)
+    out = X
+    for column in np.flatnonzero(np.isfinite(low)):
+        values = column_of_numbers(X, column)
+        inside = values if values is None else clipped(values, low[column], high[column])
+        if inside is not values:
+            out = copy.copy(X) if out is X else out
+            frames.replace_column(out, column, inside)
+    return out
 
 
 def clipped(values, low, high):

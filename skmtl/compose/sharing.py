@@ -12,7 +12,7 @@ from sklearn.utils.validation import has_fit_parameter
 from skmtl import frames
 from skmtl.base import check_number
 from skmtl.compose.base import ComposedEstimator
-from skmtl.compose.clipping import Ranges
+from skmtl.compose.clipping import clip_columns, ranges_of
 from skmtl.compose.folds import check_splits, deal_rows
 from skmtl.compose.stacking import judge
 from skmtl.documentation import complete_docstring
@@ -45,9 +45,7 @@ class Table(NamedTuple):
         given = {} if self.ids is None else {"tasks": self.ids}
         if self.weights is not None:
             given["sample_weight"] = self.weights
-        with warnings.catch_warnings():  # said once, by the estimator that has the strategies
-            warnings.filterwarnings("ignore", ".* names one task only", UserWarning)
-            return clone(strategy).fit(self.X, self.y, **given)
+        return clone(strategy).fit(self.X, self.y, **given)
 
     def ask(self, strategy, method):
         """The answer of a method of a fitted strategy to X."""
@@ -147,7 +145,7 @@ class Sharing(ComposedEstimator):
 
     def _note_ranges(self, X):
         column = None if self.task_column is None else locate_task_column(X, self.task_column)
-        self._ranges = Ranges(X, column) if self.clip else None
+        self._ranges = ranges_of(X, column) if self.clip else None
 
     def _make_strategies(self, table):
         """Dict of name to unfitted strategy, the baseline first."""
@@ -206,16 +204,15 @@ class Sharing(ComposedEstimator):
         predicted = np.full((len(strategies), *table.y.shape), np.nan)
         if isinstance(self.cv, str) and splits:
             return self._leave_single_rows_out(strategies, table, splits)
-        parts = [(table.take(train), table.take(test)) for train, test in splits]
-        jobs = [(strategy, *part) for strategy in strategies.values() for part in parts]
+        jobs = [(s, table, *split) for s in strategies.values() for split in splits]
         answers = iter(self._in_parallel(self._fit_and_answer, jobs))
         for k in range(len(strategies)):
             for _, test in splits:
                 predicted[k, test] = next(answers)
         return {}, predicted
 
-    def _fit_and_answer(self, strategy, training, test):
-        return self._answer(training.fit(strategy), test)
+    def _fit_and_answer(self, strategy, table, train, test):
+        return self._answer(table.take(train).fit(strategy), table.take(test))
 
     def _leave_single_rows_out(self, strategies, table, splits):
         """The same by the closed forms of the default strategies, each fitted once.
@@ -314,7 +311,7 @@ class Sharing(ComposedEstimator):
         if codes is not None:
             codes = np.where(np.append(self._empty, False)[codes], -1, codes)
         X = frames.as_columns(X)
-        X = X if self._ranges is None else self._ranges.clip(X)
+        X = X if self._ranges is None else clip_columns(X, *self._ranges)
         table = Table(X, None, None, None if tasks is None else np.asarray(tasks))
         shares = self._mixing[:, :-1] if codes is None else self._mixing[:, codes]
         answers = (table.ask(strategy, self._method) for strategy in self.strategies_.values())

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import nnls
+from scipy.optimize import minimize, nnls
 
 from skmtl import frames
 
@@ -11,8 +11,6 @@ EXACT = 1e-9  # score over its mean below which it is rounding
 LEAST_ROOT = 0.1  # of a task, relative to the mean, where the error of a gain is judged
 PSEUDO_ROWS = 30.0  # that pull the scale of a task's errors towards that of all
 LEAST_PROBABILITY = 1e-6  # of what a task had not shown in training
-EM_STEPS = 500
-EM_TOL = 1e-10
 HEAVY = 1e4  # weight of the equation that makes weights sum to one
 
 
@@ -34,20 +32,27 @@ def squares_weights(errors, weights):
 
 
 def likelihood_weights(probabilities, weights):
-    """Convex weights that maximise the weighted log-likelihood, by EM.
+    """Convex weights that maximise the weighted log-likelihood.
 
     `probabilities` (n_strategies, n_rows) are those of the true labels.
     """
-    mixing = np.full(len(probabilities), 1.0 / len(probabilities))
-    total = weights.sum()
-    for _ in range(EM_STEPS):
-        shares = mixing[:, None] * probabilities
-        shares /= shares.sum(axis=0)
-        step = shares @ weights / total
-        if np.abs(step - mixing).max() < EM_TOL:
-            break
-        mixing = step
-    return mixing
+    total, n_strategies = weights.sum(), len(probabilities)
+
+    def negative(mixing):
+        mixed = mixing @ probabilities
+        return -np.sum(weights * np.log(mixed)) / total, -(probabilities / mixed) @ weights / total
+
+    found = minimize(
+        negative,
+        np.full(n_strategies, 1.0 / n_strategies),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * n_strategies,
+        constraints={"type": "eq", "fun": lambda a: a.sum() - 1.0, "jac": np.ones_like},
+        options={"ftol": 1e-10, "maxiter": 200},
+    )
+    mixing = np.clip(found.x, 0.0, None)
+    return mixing / mixing.sum()
 
 
 def probabilities_of_true(answers, y, classes):
@@ -155,15 +160,25 @@ def judge(problem, folds, n_tasks):
     and by the objective that chooses. For d = doubt * e the baseline keeps d^2 / (g^2 + d^2) of the
     weights: sharing must earn its place.
     """
-    chosen = {fold: problem.choose(folds != fold) for fold in np.unique(folds)}
+    names = np.unique(folds)
+    chosen = {fold: problem.choose(folds != fold) for fold in names}
     base, mixed = losses_of(problem, folds, chosen)
-    by_row = np.bincount(problem.rows, problem.relative * (base - mixed))
-    by_row = by_row[np.bincount(problem.rows) > 0]
-    gain, error = max(by_row.sum(), 0.0), np.sqrt(len(by_row)) * by_row.std()
-    kept = gain**2 / max(gain**2 + (problem.doubt * error) ** 2, np.finfo(float).tiny)
-    chosen = {fold: towards_first(weights, kept) for fold, weights in chosen.items()}
-    weights = towards_first(problem.choose(np.arange(len(folds))), kept)
+    gained = problem.relative * (base - mixed)
+    for fold in names:  # neither its weights nor their share know of a fold's rows
+        kept = share_kept(gained, problem, folds != fold)
+        chosen[fold] = towards_first(chosen[fold], kept)
+    everything = np.ones(len(folds), dtype=bool)
+    kept = share_kept(gained, problem, everything)
+    weights = towards_first(problem.choose(everything), kept)
     return Judgement(weights, gains_of(problem, *losses_of(problem, folds, chosen), n_tasks))
+
+
+def share_kept(gained, problem, cells):
+    """What the gains in some cells leave of the weights, by their sum and its standard error."""
+    _, local = np.unique(problem.rows[cells], return_inverse=True)
+    by_row = np.bincount(local, gained[cells])
+    gain, error = max(by_row.sum(), 0.0), np.sqrt(len(by_row)) * by_row.std()
+    return gain**2 / max(gain**2 + (problem.doubt * error) ** 2, np.finfo(float).tiny)
 
 
 def towards_first(weights, kept):
@@ -193,22 +208,30 @@ def gains_of(problem, base_losses, mixed_losses, n_tasks):
 
     sizes = np.bincount(problem.codes, problem.weights, minlength=n_tasks)
     counts = np.bincount(problem.codes, minlength=n_tasks)
-    base, slope = problem.score(per_task(base_losses))
-    gain = base - problem.score(per_task(mixed_losses))[0]
-    difference = base_losses - mixed_losses
-    # How much each cell moves the score of its task; 1 is lost to the mean.
-    influence = problem.weights * (difference - per_task(difference)[problem.codes])
-    freedom = np.sqrt(counts / np.maximum(counts - 1, 1))
-    influence *= (slope * freedom)[problem.codes] / sizes[problem.codes]
-    variance = np.bincount(problem.codes, influence**2, minlength=n_tasks)
-    error = np.where(counts > 1, np.sqrt(variance), np.nan)
-    by_row = np.bincount(problem.rows, influence)  # outputs of one row err together
+    (base, base_slope), (mixed, mixed_slope) = (
+        problem.score(per_task(losses)) for losses in (base_losses, mixed_losses)
+    )
+
+    def influence(ratio):
+        """How much each cell moves its task's mixed score less `ratio` times that of the base."""
+        moved = mixed_losses * mixed_slope[problem.codes]
+        moved -= (ratio * base_slope)[problem.codes] * base_losses
+        moved -= per_task(moved)[problem.codes]
+        moved *= problem.weights / sizes[problem.codes]
+        moved *= np.sqrt(counts / np.maximum(counts - 1, 1))[problem.codes]  # 1 for the mean
+        alone = (counts == 1)[problem.codes]  # no spread within: that between tasks
+        return np.where(alone, (mixed - ratio * base)[problem.codes], moved)
+
     total = max(np.nansum(base), np.finfo(float).tiny)
+    ratio = np.nansum(mixed) / total
+    by_row = np.bincount(problem.rows, influence(np.full(n_tasks, ratio)))  # outputs err together
     # No percentage of an error that is only rounding.
     base = np.where(base > EXACT * np.nanmean(base), base, np.nan)
+    own = np.nan_to_num(influence(mixed / base))
+    error = np.sqrt(np.bincount(problem.codes, own**2, minlength=n_tasks))
     return Gains(
-        100.0 * gain / base,
-        100.0 * error / base,
-        100.0 * float(np.nansum(gain) / total),
+        100.0 * (1.0 - mixed / base),
+        100.0 * np.where(counts > 1, error, np.nan) / base,
+        100.0 * float(1.0 - ratio) if total > np.finfo(float).tiny else 0.0,
         100.0 * float(np.sqrt(np.sum(by_row**2)) / total),
     )

@@ -285,7 +285,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
     def adapt(self, X, y, *, sample_weight=None, tasks=None, add=False):
         """Models of new tasks from a few rows, in closed form: what was learned is the prior.
 
-        The others are not touched. The coefficients are those of a fit to all rows, old and new,
+        The models of the others stay. The coefficients are those of a fit to all rows, old and new,
         with the hyperparameters of the old; the noise is the level common to the old tasks.
 
         Parameters

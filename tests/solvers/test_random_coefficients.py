@@ -194,7 +194,9 @@ def test_stacks_of_any_size_tell_the_same(problem, entries, monkeypatch):
 
 def test_a_stack_holds_every_task_once():
     rng = np.random.RandomState(0)
-    parts = [([t], rng.normal(size=(n, 3)), rng.normal(size=(n, 1))) for t, n in enumerate((3, 1, 0))]
+    parts = [
+        ([t], rng.normal(size=(n, 3)), rng.normal(size=(n, 1))) for t, n in enumerate((3, 1, 0))
+    ]
     shared = rng.normal(size=(2, 3)), rng.normal(size=(2, 2))
     (stack,) = stack_tasks([*parts, ([3, 4], *shared)], 3)
     assert sorted(stack.tasks) == [0, 1, 2, 3, 4]
