@@ -156,8 +156,10 @@ ESTIMATOR_TEXTS = {
         times faster, for the default strategies, which then are all tuned by their likelihood.
         Folds must leave each row out at most once.
     clip : bool, default=True
-        Bring features, and predicted numbers, into the range that they had in fit and half of it
-        beyond: else one outlying value would carry a shared linear model far off.
+        Mix for features in the range that they had in fit, and half of it beyond: else one
+        outlying value would carry a shared linear model far off. What a number changes beyond is
+        told by the task's own model. Numbers are mixed in the range of the targets and twice
+        that range beyond.
     task_column : int or str, optional
         Position or name of the column of X that holds the task ids.
     unknown_task : {"error", "shared"}, default="error"
@@ -175,7 +177,7 @@ ESTIMATOR_TEXTS = {
     strategy_weights_ : dict of str to float
         Weight of each strategy, mean over tasks.
     strategies_ : dict of str to estimator
-        Those with a weight, fitted to all rows.
+        "per-task" and those with a weight, fitted to all rows.
     feature_sharing_ : ndarray of shape (n_features,)
         How much of a feature's coefficients comes from what tasks share, from 0 to 1; for the
         default strategies, if one that shares has a weight.

@@ -106,7 +106,8 @@ def _add_results(group):
     group.add_argument(
         "--report",
         metavar="FILE.html",
-        help="write one HTML page with verdict, table, figures and a learning curve",
+        help="write one HTML page with verdict, table, figures and a learning curve; a file of "
+        "this name is replaced",
     )
     again = group.add_mutually_exclusive_group()
     again.add_argument(

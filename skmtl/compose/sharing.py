@@ -119,8 +119,9 @@ class Sharing(ComposedEstimator):
         return self
 
     def _fit_used(self, strategies, fitted, mixing, table):
-        """Fit the strategies that have a weight, but those that are fitted, to all rows."""
+        """Fit the baseline and strategies that have a weight, unless they are, to all rows."""
         used = mixing.max(axis=1) > NEGLIGIBLE
+        used[0] = True
         names = [name for name, needed in zip(strategies, used, strict=True) if needed]
         missing = [name for name in names if name not in fitted]
         models = self._in_parallel(table.fit, [(strategies[name],) for name in missing])
@@ -264,7 +265,7 @@ class Sharing(ComposedEstimator):
         rows, codes = cells.rows[judged], cells.codes[judged]
         self.task_gains_ = self.task_gain_errors_ = np.full(n_tasks, np.nan)
         self.gain_, self.gain_error_, self.sharing_helps_ = 0.0, 0.0, False
-        weights = np.zeros(len(candidates))
+        weights, alone = np.zeros(len(candidates)), np.zeros(n_tasks, dtype=bool)
         if len(candidates) == 1:
             weights[0] = 1.0
         elif not judged.any():
@@ -280,11 +281,12 @@ class Sharing(ComposedEstimator):
             given = np.ones(len(rows)) if cells.weights is None else cells.weights[judged]
             targets = y[*(place[judged] for place in places)]
             problem = self._errors(mixed, targets, weights=given, codes=codes, rows=rows)
-            weights, gains = judge(problem, folds[rows], n_tasks)
+            weights, alone, gains = judge(problem, folds[rows], n_tasks)
             self.task_gains_, self.task_gain_errors_ = gains.tasks, gains.task_errors
             self.gain_, self.gain_error_ = gains.mean, gains.error
             self.sharing_helps_ = gains.mean > HELPS * gains.error
         mixing = np.einsum("c,ckt->kt", weights, candidates)
+        mixing[:, :-1][:, alone] = np.eye(len(mixing))[:, :1]
         unknown = mixing[:, -1]
         if (unknown[1:] > NEGLIGIBLE).any():
             unknown[0] = 0.0  # the mean of models per task is no model of what tasks share
@@ -302,8 +304,8 @@ class Sharing(ComposedEstimator):
             raise AttributeError("none of the strategies with a weight tells feature_sharing_.")
         return sum(shares)
 
-    def _ask(self, X, tasks):
-        """Codes of the rows, and (shares, answer, strategy) by row or, for outputs, by task."""
+    def _read_to_predict(self, X, tasks):
+        """Codes of the rows (None for outputs), the table, and that with features in range."""
         self._check_layout(tasks)
         read, ids = self._read_table(X, tasks, reset=False)
         self._check_features(X, tasks)
@@ -311,8 +313,12 @@ class Sharing(ComposedEstimator):
         if codes is not None:
             codes = np.where(np.append(self._empty, False)[codes], -1, codes)
         X = frames.as_columns(X)
-        X = X if self._ranges is None else clip_columns(X, *self._ranges)
         table = Table(X, None, None, None if tasks is None else np.asarray(tasks))
+        inside = X if self._ranges is None else clip_columns(X, *self._ranges)
+        return codes, table, table._replace(X=inside)
+
+    def _ask(self, codes, table):
+        """(shares, answer, strategy), the shares by row or, for outputs, by task."""
         shares = self._mixing[:, :-1] if codes is None else self._mixing[:, codes]
         answers = (table.ask(strategy, self._method) for strategy in self.strategies_.values())
-        return codes, zip(shares, answers, self.strategies_.values(), strict=True)
+        return zip(shares, answers, self.strategies_.values(), strict=True)

@@ -157,9 +157,9 @@ class SharingClassifier(Sharing, ComposedClassifier):
         ndarray of shape (n_samples, n_classes), or a list of n_tasks of them after a fit \
 with 2-d y
         """
-        codes, answers = self._ask(X, tasks)
+        codes, _, inside = self._read_to_predict(X, tasks)
         mixed = [0.0] * len(self.tasks_) if codes is None else 0.0
-        for shares, answer, strategy in answers:
+        for shares, answer, strategy in self._ask(codes, inside):
             if codes is None:
                 for task, part in enumerate(answer):
                     mixed[task] = mixed[task] + shares[task] * self._aligned(part, strategy, task)

@@ -5,7 +5,6 @@ from sklearn.linear_model import RidgeCV
 
 from skmtl.base import read_targets
 from skmtl.compose.base import ComposedRegressor
-from skmtl.compose.clipping import MARGIN
 from skmtl.compose.per_task import PerTaskRegressor
 from skmtl.compose.pooled import PooledRegressor
 from skmtl.compose.sharing import BASELINE, HIERARCHICAL, POOLED, Sharing, is_wide
@@ -14,6 +13,7 @@ from skmtl.documentation import complete_docstring
 from skmtl.linear_model import HierarchicalRidge, MultiTaskRidgeCV
 
 PENALTIES = np.logspace(-2, 6, 17)
+FAR = 2.0  # times the range of the targets beyond it: no prediction for features in range
 
 
 @complete_docstring
@@ -112,7 +112,8 @@ class SharingRegressor(Sharing, ComposedRegressor):
             self._scale = np.where(deviation > 0, deviation, 1.0)
         y = (y - self._centre) / self._scale
         low, high = np.nanmin(y, axis=0), np.nanmax(y, axis=0)
-        self._bounds = low - MARGIN * (high - low), high + MARGIN * (high - low)
+        margin = FAR * (high - low)
+        self._bounds = low - margin, high + margin
         return y
 
     def _bounded(self, predicted):
@@ -143,6 +144,10 @@ class SharingRegressor(Sharing, ComposedRegressor):
         -------
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
         """
-        _, answers = self._ask(X, tasks)
+        codes, table, inside = self._read_to_predict(X, tasks)
+        answers = self._ask(codes, inside)
         predicted = sum(shares * self._bounded(answer) for shares, answer, _ in answers)
+        if inside.X is not table.X:  # beyond the range of fit the model of the task goes on alone
+            alone = self.strategies_[BASELINE]
+            predicted = predicted + table.ask(alone, "predict") - inside.ask(alone, "predict")
         return predicted * self._scale + self._centre

@@ -3,13 +3,14 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import minimize, nnls
 
 from skmtl import frames
 
 EXACT = 1e-9  # score over its mean below which it is rounding
+HURT = 0.01  # how often a task that is not hurt is thought to be
 LEAST_ROOT = 0.1  # of a task, relative to the mean, where the error of a gain is judged
-PSEUDO_ROWS = 30.0  # that pull the scale of a task's errors towards that of all
 LEAST_PROBABILITY = 1e-6  # of what a task had not shown in training
 HEAVY = 1e4  # weight of the equation that makes weights sum to one
 
@@ -70,6 +71,29 @@ def probabilities_of_true(answers, y, classes):
     return np.where(frames.is_missing(y), np.nan, chosen)
 
 
+def level_of_tasks(squares, weights, codes):
+    """Mean squares of every task, shrunken towards each other as far as chance explains them.
+
+    The median of the candidates (n_candidates, n_cells): by one of them tasks where it is lucky
+    would count more, by their mean tasks that one of them fails would count less. The logarithm of
+    a mean of n squares has a variance of about 2 / n by chance; what the logarithms vary beyond
+    that is a true difference between tasks.
+    """
+    counts = np.bincount(codes)
+    present = counts > 0
+    counts = counts[present]
+    sums = np.array([np.bincount(codes, weights * row)[present] for row in squares])
+    means = np.median(sums, axis=0) / np.bincount(codes, weights)[present]
+    means = np.maximum(means, max(EXACT * means.max(), np.finfo(float).tiny))
+    logs, chance = np.log(means), 2.0 / counts
+    spread = np.average((logs - np.average(logs, weights=counts)) ** 2 - chance, weights=counts)
+    own = max(spread, 0.0) / (max(spread, 0.0) + chance)
+    level = np.log(np.average(means, weights=counts))
+    out = np.ones(len(present))
+    out[present] = np.exp(own * logs + (1.0 - own) * level)
+    return out
+
+
 class SquaredErrors:
     """Out-of-fold predictions of numbers by several candidates, the first one the baseline.
 
@@ -85,13 +109,8 @@ class SquaredErrors:
 
     def __init__(self, predicted, y, weights, codes, rows):
         self.errors, self.weights, self.codes, self.rows = predicted - y, weights, codes, rows
-        # In units of the task's own error: else tasks with much noise would decide for all. It is
-        # that of all candidates: by one of them, tasks where it was lucky would count more.
-        squares = np.mean(self.errors**2, axis=0)
-        sums, sizes = np.bincount(codes, weights * squares), np.bincount(codes, weights)
-        level = sums.sum() / sizes.sum()
-        scale = (sums + PSEUDO_ROWS * level) / (sizes + PSEUDO_ROWS)
-        self.relative = weights / np.maximum(scale[codes], np.finfo(float).tiny)
+        # In units of the task's own error: else tasks with much noise would decide for all.
+        self.relative = weights / level_of_tasks(self.errors**2, weights, codes)[codes]
 
     def choose(self, cells):
         """Convex weights by the errors in some cells."""
@@ -147,55 +166,83 @@ class Gains(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """Convex weights of the candidates, and the gains to be expected of them."""
+    """Convex weights of the candidates, tasks that have the baseline instead, gains to expect."""
 
     weights: np.ndarray
+    alone: np.ndarray
     gains: Gains
 
 
 def judge(problem, folds, n_tasks):
     """`Judgement` of candidates, the first of which is the baseline.
 
-    The gain g of the best mixture has a standard error e, judged on folds that did not choose it
-    and by the objective that chooses. For d = doubt * e the baseline keeps d^2 / (g^2 + d^2) of the
-    weights: sharing must earn its place.
+    The gain of the best mixture is judged on folds that did not choose it, by the objective that
+    chooses. A task that is clearly hurt keeps the baseline, and the others vote again. With a gain
+    g and its standard error e, the baseline keeps d^2 / (g^2 + d^2) of the weights for
+    d = doubt * e: sharing must earn its place. The gains to expect are those of mixtures that were
+    chosen in the same way without the fold.
     """
-    names = np.unique(folds)
-    chosen = {fold: problem.choose(folds != fold) for fold in names}
-    base, mixed = losses_of(problem, folds, chosen)
-    gained = problem.relative * (base - mixed)
-    for fold in names:  # neither its weights nor their share know of a fold's rows
-        kept = share_kept(gained, problem, folds != fold)
-        chosen[fold] = towards_first(chosen[fold], kept)
-    everything = np.ones(len(folds), dtype=bool)
-    kept = share_kept(gained, problem, everything)
-    weights = towards_first(problem.choose(everything), kept)
-    return Judgement(weights, gains_of(problem, *losses_of(problem, folds, chosen), n_tasks))
+    first = {fold: Mixture(problem.choose(folds != fold)) for fold in np.unique(folds)}
+    losses = losses_of(problem, folds, first)
+    final = {fold: Mixture.of(problem, folds != fold, losses, n_tasks) for fold in first}
+    best = Mixture.of(problem, np.ones(len(folds), dtype=bool), losses, n_tasks)
+    gains = gains_of(problem, *losses_of(problem, folds, final), n_tasks)
+    return Judgement(best.weights, best.alone, gains)
 
 
-def share_kept(gained, problem, cells):
+class Mixture(NamedTuple):
+    """Convex weights of the candidates, and which tasks have the baseline instead (or None)."""
+
+    weights: np.ndarray
+    alone: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, problem, cells, losses, n_tasks):
+        """Chosen by a mask of cells, with doubts from the losses of a first mixture."""
+        alone = clearly_hurt(losses, problem, cells, n_tasks)
+        voting = cells & ~alone[problem.codes]
+        voting = voting if voting.any() else cells
+        kept = share_kept(losses, problem, voting)
+        weights = kept * problem.choose(voting)
+        weights[0] += 1.0 - kept
+        return cls(weights, alone)
+
+
+def share_kept(losses, problem, cells):
     """What the gains in some cells leave of the weights, by their sum and its standard error."""
     _, local = np.unique(problem.rows[cells], return_inverse=True)
-    by_row = np.bincount(local, gained[cells])
+    gained = problem.relative[cells] * (losses[0, cells] - losses[1, cells])
+    by_row = np.bincount(local, gained)
     gain, error = max(by_row.sum(), 0.0), np.sqrt(len(by_row)) * by_row.std()
     return gain**2 / max(gain**2 + (problem.doubt * error) ** 2, np.finfo(float).tiny)
 
 
-def towards_first(weights, kept):
-    """A share `kept` of the weights, the rest for the first."""
-    out = kept * weights
-    out[0] += 1.0 - kept
-    return out
+def clearly_hurt(losses, problem, cells, n_tasks):
+    """Tasks with a loss that would rarely be there by chance (`HURT`), by a t test.
+
+    Of the roots: of losses themselves a few large ones would blur the test.
+    """
+    codes = problem.codes[cells]
+    gained = np.sqrt(losses[0, cells]) - np.sqrt(losses[1, cells])
+    counts = np.bincount(codes, minlength=n_tasks)
+    means = np.bincount(codes, gained, minlength=n_tasks) / np.maximum(counts, 1)
+    squares = np.bincount(codes, (gained - means[codes]) ** 2, minlength=n_tasks)
+    freedom = np.maximum(counts - 1, 1)
+    error = np.sqrt(squares / freedom / np.maximum(counts, 1))
+    return (counts > 1) & (means < stats.t.ppf(HURT, freedom) * error)
 
 
-def losses_of(problem, folds, chosen):
-    """Losses (2, n_cells): of the baseline, and of the mixtures chosen for the folds."""
-    baseline = np.eye(len(next(iter(chosen.values()))))[0]
+def losses_of(problem, folds, mixtures):
+    """Losses (2, n_cells): of the baseline, and of the mixtures for the folds."""
+    baseline = np.eye(len(next(iter(mixtures.values())).weights))[0]
     losses = np.empty((2, len(folds)))
-    for fold, weights in chosen.items():
+    for fold, (weights, alone) in mixtures.items():
         inside = folds == fold
         losses[0, inside] = problem.losses(baseline, inside)
         losses[1, inside] = problem.losses(weights, inside)
+        if alone is not None:
+            own = inside & alone[problem.codes]
+            losses[1, own] = losses[0, own]
     return losses
 
 

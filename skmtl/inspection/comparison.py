@@ -10,7 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from skmtl import frames
 from skmtl.inspection.comparison_result import StrategyComparison
-from skmtl.inspection.held_out import make_folds, read_table
+from skmtl.inspection.held_out import check_takes_vector, class_name, make_folds, read_table
 from skmtl.inspection.measures import MEASURES, find_measure
 from skmtl.inspection.runs import run_strategies
 from skmtl.inspection.strategies import default_strategies
@@ -50,7 +50,8 @@ def compare_strategies(
         fold.
     metric : str, optional
         "rmse" (the default), "mae", "mse", "r2", "explained_variance"; for labels "accuracy" (the
-        default), "balanced_accuracy", "log_loss". Computed for every task and fold.
+        default), "balanced_accuracy", "log_loss" (of probabilities of at least 2.2e-16).
+        Computed for every task and fold.
     task_column : int or str, optional
         Position or name of the column of X that holds the task ids. The strategies have to know
         it too.
@@ -75,7 +76,7 @@ def compare_strategies(
     ------
     ValueError
         If there is one task only, no such metric or reference, or a strategy that does not look
-        for the ids in the task column.
+        for the ids in the task column, or cannot be handed them.
 
     Notes
     -----
@@ -106,7 +107,8 @@ def compare_strategies(
             seed = check_random_state(random_state).randint(2**31 - 1)
         table, task_column = ids_in_column(table, task_column)
         strategies = default_strategies(task_type, table.X, task_column, seed)
-    check_strategies(strategies, task_type, task_column)
+    check_strategies(strategies, task_type)
+    check_ids_are_read(strategies, task_column, table.vector)
     reference = check_reference(reference, strategies)
     folds = read_folds(cv, table, task_type, random_state)
     results = run_strategies(
@@ -133,11 +135,6 @@ def name_strategies(strategies):
     if not named:
         raise ValueError("strategies is empty: give at least one estimator, or None for defaults.")
     return named
-
-
-def class_name(estimator):
-    """Class of an estimator, or of the last step of a Pipeline."""
-    return class_name(estimator[-1]) if hasattr(estimator, "steps") else type(estimator).__name__
 
 
 def number_repeats(names):
@@ -207,8 +204,8 @@ def check_reference(reference, strategies):
     return reference
 
 
-def check_strategies(strategies, task_type, task_column):
-    """Raise for strategies of the wrong kind, and those that would take the ids for a feature."""
+def check_strategies(strategies, task_type):
+    """Raise for strategies of the wrong kind."""
     is_other = is_regressor if task_type == "classification" else is_classifier
     for name, estimator in strategies.items():
         if is_other(estimator):
@@ -216,10 +213,38 @@ def check_strategies(strategies, task_type, task_column):
                 f"strategy {name!r} is not for {task_type}, but the metric or another strategy "
                 "is: compare regressors with regressors, or classifiers with classifiers."
             )
-        last = estimator[-1] if hasattr(estimator, "steps") else estimator
-        if task_column is not None and getattr(last, "task_column", 0) is None:
-            raise ValueError(
-                f"strategy {name!r} has task_column=None, but the ids are in column "
-                f"{task_column!r}, which it would take for a feature: set task_column= of "
-                f"{type(last).__name__} too."
-            )
+
+
+def check_ids_are_read(strategies, task_column, vector):
+    """Raise for strategies that would take the ids for a feature, or cannot be handed them."""
+    for name, estimator in strategies.items():
+        if vector is not None:
+            check_takes_vector(estimator)
+        if task_column is None:
+            continue
+        inside = task_columns_in(estimator)
+        if any(column is not None for _, column in inside):
+            continue
+        kind = "Classifier" if is_classifier(estimator) else "Regressor"
+        last = class_name(estimator)
+        remedy = f"wrap {last} into Pooled{kind} or PerTask{kind}, with task_column="
+        if inside:
+            remedy = f"set task_column= of {inside[0][0]} too"
+        found = "has task_column=None" if inside else "does not know of tasks"
+        raise ValueError(
+            f"strategy {name!r} {found}, but the ids are in column {task_column!r}, which it "
+            f"would take for a feature: {remedy}."
+        )
+
+
+def task_columns_in(estimator):
+    """Pairs of class and ``task_column`` of the estimators inside that have this parameter.
+
+    Inside are the last step of a Pipeline and what others wrap, as grid searches do.
+    """
+    if hasattr(estimator, "steps"):
+        return task_columns_in(estimator.steps[-1][1])
+    if hasattr(estimator, "task_column"):
+        return [(type(estimator).__name__, estimator.task_column)]
+    inner = estimator.get_params().values() if hasattr(estimator, "get_params") else ()
+    return [pair for part in inner if hasattr(part, "predict") for pair in task_columns_in(part)]

@@ -10,6 +10,7 @@ from skmtl.inspection.gain_figure import draw_gains
 from skmtl.inspection.measures import MEASURES
 from skmtl.inspection.paired_tests import (
     LEVEL,
+    ROUNDING,
     false_discovery_rate,
     holm,
     mean_and_spread,
@@ -18,8 +19,6 @@ from skmtl.inspection.paired_tests import (
 )
 from skmtl.inspection.presentation import html_report
 from skmtl.inspection.verdict import write_verdict
-
-ROUNDING = 1e-9  # differences up to this share of a score are none
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -57,7 +56,9 @@ class StrategyComparison:
     task_scores : ndarray of shape (n_strategies, n_tasks)
         Means over the folds.
     gains : ndarray of shape (n_strategies,)
-        Mean gain over tasks and folds; NaN for the reference and for strategies that failed.
+        Gain in the mean score over tasks and folds, in which tasks with large losses count
+        most; `task_gains` are relative to each task's own. NaN for the reference and for
+        strategies that failed.
     gain_intervals : ndarray of shape (n_strategies, 2)
         95 % intervals of the gains, each for itself.
     p_values : ndarray of shape (n_strategies,)
@@ -184,7 +185,7 @@ class StrategyComparison:
 
     @cached_property
     def _tests(self):
-        """Test of the mean gain of every strategy."""
+        """Test of the gain of every strategy in the mean score over the tasks."""
         base = mean_of_defined(self._by_fold(self._base))
         by_fold = [self._by_fold(self._differences(name)) for name in self.strategies]
         return [paired_test(gains * self._in_units(base), self.test_share) for gains in by_fold]

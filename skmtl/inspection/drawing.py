@@ -8,6 +8,8 @@ CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000
 MARKERS = "osD^vPX"
 LONGEST = 18  # characters of a task's name
 MOST_LABELS = 40
+ENOUGH_FOR_TREND = 20
+HUGE, SMALL = 200.0, 20.0  # with gains beyond the first, the scale is linear up to the second
 
 
 def new_axes(ax=None, **options):
@@ -60,6 +62,31 @@ def plain_ticks(axis, locator=None):
         axis.set_major_locator(locator)
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "−")))
     axis.set_minor_formatter(NullFormatter())
+
+
+def draw_trend(axis, x, gains, **style):
+    """Line of the medians of tasks of similar size; None if there are too few tasks."""
+    if len(x) < ENOUGH_FOR_TREND:
+        return None
+    groups = np.array_split(np.argsort(x, kind="stable"), min(8, len(x) // 5))
+    (line,) = axis.plot(
+        [np.median(x[group]) for group in groups],
+        [np.median(gains[group]) for group in groups],
+        linewidth=1.6,
+        label="median of tasks of similar size",
+        **style,
+    )
+    return line
+
+
+def scale_huge(axis, low, high, unit=1.0):
+    """Make the vertical axis logarithmic beyond small gains, if some are huge; whether it was."""
+    if max(-low, high) <= HUGE * unit:
+        return False
+    axis.set_yscale("symlog", linthresh=SMALL * unit)
+    axis.set_ylim(2 * low - SMALL * unit, 2 * high + SMALL * unit)
+    plain_ticks(axis.yaxis)
+    return True
 
 
 def name_points(axis, x, y, named, names, *, line=np.nan, fontsize=8):

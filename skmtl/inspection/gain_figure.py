@@ -4,11 +4,18 @@ import math
 
 import numpy as np
 
-from skmtl.inspection.drawing import BETTER, NEUTRAL, WORSE, short_names, tidy
+from skmtl.inspection.drawing import (
+    BETTER,
+    NEUTRAL,
+    WORSE,
+    draw_trend,
+    scale_huge,
+    short_names,
+    tidy,
+)
 
 FEW_SIZES = 3  # with fewer distinct sizes the tasks stand side by side, by name
 MOST_NAMES = 30
-ENOUGH_FOR_A_TREND = 20
 
 
 def draw_gains(comparison, figure=None, title=None):
@@ -58,35 +65,17 @@ def draw_strategy(axis, comparison, name):
         linewidths=0,
     )
     if not by_name(comparison):
-        draw_trend(axis, x[shown], gains[shown])
+        draw_trend(axis, x[shown], gains[shown], color=NEUTRAL)
     helped, hurt = int((gains > 0).sum()), int((gains < 0).sum())
     axis.set_title(f"{name}\n{helped} helped, {hurt} hurt", fontsize=10, parse_math=False)
     tidy(axis)
 
 
-def draw_trend(axis, x, gains):
-    """Medians of tasks of similar size, where there are enough tasks."""
-    if len(x) < ENOUGH_FOR_A_TREND:
-        return
-    groups = np.array_split(np.argsort(x, kind="stable"), min(8, len(x) // 5))
-    axis.plot(
-        [np.median(x[group]) for group in groups],
-        [np.median(gains[group]) for group in groups],
-        color=NEUTRAL,
-        linewidth=1.6,
-        label="median of tasks of similar size",
-    )
-
-
 def share_scale(axes, gains, measure):
     """The same vertical axis for all panels; logarithmic beyond small gains if some are huge."""
     low, high = min(np.nanmin(gains), 0.0), max(np.nanmax(gains), 0.0)
-    huge, small = 200 * measure.noticeable, 10 * measure.noticeable
     for axis in axes.flat:
-        if max(-low, high) > huge:
-            axis.set_yscale("symlog", linthresh=small)
-            axis.set_ylim(2 * low - small, 2 * high + small)
-        else:
+        if not scale_huge(axis, low, high, measure.noticeable):
             margin = 0.08 * max(high - low, 1e-9)
             axis.set_ylim(low - margin, high + margin)
 

@@ -17,8 +17,6 @@ from skmtl.preprocessing.columns import KeepTasks
 from skmtl.task_data import check_observed
 from skmtl.tasks import check_task_ids, describe_ids, encode, read_task_column
 
-ROUNDING = 1e-9  # errors below this share of the targets are zero
-
 
 @dataclass(frozen=True)
 class Table:
@@ -130,6 +128,12 @@ def task_column_of(estimator):
         return estimator.task_column
     inner = getattr(estimator, "estimator", None)  # of a grid search
     return None if inner is None else task_column_of(inner)
+
+
+def class_name(estimator):
+    """Class of an estimator, or of the last step of a Pipeline."""
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return type(last).__name__ if last is estimator else class_name(last)
 
 
 def check_takes_vector(estimator):

@@ -6,9 +6,12 @@ from difflib import get_close_matches
 import numpy as np
 
 from skmtl import frames
+from skmtl.compose.stacking import probabilities_of_true
 from skmtl.metrics import task_scores
 
-SMALLEST = np.finfo(float).eps  # a probability of 0 would make the log-loss infinite
+# A probability of 0 would make the log-loss infinite. The floor is that of scikit-learn; those of
+# estimators that weigh or tune by the log-loss are higher, since single labels must not decide.
+SMALLEST = np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Measure:
 
 
 def log_loss(y_true, probability):
-    """Mean of -log of the probability of the true label."""
+    """Mean of -log of the probability of the true label, which counts as 2.2e-16 at least."""
     return float(-np.log(np.clip(probability, SMALLEST, 1.0)).mean())
 
 
@@ -115,27 +118,8 @@ def score_tasks(measure, table, model, rows):
 
 
 def true_probabilities(y, probabilities, classes):
-    """Probability that a classifier gave to the label that is true, shaped as y.
-
-    Parameters
-    ----------
-    y : ndarray of shape (n_rows,) or (n_rows, n_tasks)
-    probabilities : ndarray of shape (n_rows, n_classes), or a list of n_tasks of them
-    classes : ndarray of shape (n_classes,), or a list of n_tasks of them
-
-    Returns
-    -------
-    ndarray
-        0 for a label that the classifier does not know; so, too, where y is missing.
-    """
-    if np.ndim(y) == 2:
-        each = classes if isinstance(classes, list) else [classes] * y.shape[1]
-        columns = zip(y.T, probabilities, each, strict=True)
-        return np.column_stack([true_probabilities(*column) for column in columns])
-    seen = ~frames.is_missing(y)
-    labels = frames.tighten(y[seen])
-    positions = np.searchsorted(classes, labels).clip(max=len(classes) - 1)
-    found = np.zeros(len(y))
-    chosen = np.asarray(probabilities)[np.flatnonzero(seen), positions]
-    found[seen] = np.where(classes[positions] == labels, chosen, 0.0)
-    return found
+    """As `probabilities_of_true`, also where each column of y has classes of its own (a list)."""
+    if not isinstance(classes, list):
+        return probabilities_of_true(probabilities, y, classes)
+    columns = zip(probabilities, y.T, classes, strict=True)
+    return np.column_stack([probabilities_of_true(*column) for column in columns])

@@ -9,14 +9,15 @@ from sklearn.base import clone, is_classifier
 from skmtl.compose import PerTaskClassifier
 from skmtl.inspection.drawing import import_pandas
 from skmtl.inspection.held_out import (
-    ROUNDING,
     check_takes_vector,
+    class_name,
     held_out_losses,
     held_out_predictions,
     make_folds,
     read_table,
     task_column_of,
 )
+from skmtl.inspection.paired_tests import ROUNDING, false_discovery_rate
 from skmtl.inspection.sharing_display import SharingDisplay
 from skmtl.linear_model import MultiTaskRidgeCV
 from skmtl.metrics.by_task import name_of
@@ -246,11 +247,11 @@ def negative_transfer_report(
         table.labels,
         sizes,
         *columns,
-        p_adjusted=adjust_p_values(columns[-1]),
+        p_adjusted=false_discovery_rate(columns[-1]),
         level=level,
         metric=metric,
-        name=_name(estimator),
-        baseline_name=_name(baseline),
+        name=class_name(estimator),
+        baseline_name=class_name(baseline),
     )
 
 
@@ -265,12 +266,6 @@ def _find_loss(metric, classifier):
             "Pass a callable loss(y_true, y_pred) that returns the loss of every row."
         )
     return LOSSES[metric], metric, metric == "rmse"
-
-
-def _name(estimator):
-    """Class of an estimator, of a Pipeline that of its last step."""
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-    return type(last).__name__
 
 
 def one_model_per_task(estimator, task_column=None):
@@ -328,12 +323,3 @@ def sign_test(differences):
     if n_worse == n_better:
         return 1.0
     return float(stats.binomtest(n_worse, n_worse + n_better).pvalue)
-
-
-def adjust_p_values(p_values):
-    """Benjamini and Hochberg's adjustment; NaN stays NaN and counts as no test."""
-    adjusted = np.full(len(p_values), np.nan)
-    tested = ~np.isnan(p_values)
-    if tested.any():
-        adjusted[tested] = stats.false_discovery_control(p_values[tested])
-    return adjusted

@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+ROUNDING = 1e-9  # share of a value up to which a difference is none
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class PairedTest:
     estimate : ndarray
         Mean difference.
     error : ndarray
-        Its standard error; NaN for a single fold.
+        Its standard error; NaN where nothing tells it: for a single fold, and for differences
+        that are equal in all folds, but not 0.
     n_folds : ndarray
         Folds that have a difference.
     """
@@ -28,7 +30,7 @@ class PairedTest:
 
     @property
     def p_value(self):
-        """Two-sided p-values; NaN where the differences do not vary but are not 0."""
+        """Two-sided p-values; NaN where the error is not known."""
         varies = self.error > 0
         size = np.abs(self.estimate)
         t = np.divide(size, self.error, out=np.zeros(np.shape(size)), where=varies)
@@ -38,7 +40,7 @@ class PairedTest:
     def interval(self, n_compared=1):
         """Ends of the intervals, which hold for `n_compared` of them at once (Bonferroni).
 
-        Infinite where there is a single fold.
+        Infinite where the error is not known.
         """
         tail = (1 - LEVEL) / (2 * max(n_compared, 1))
         reach = stats.t.isf(tail, np.maximum(self.n_folds - 1, 1)) * self.error
@@ -67,6 +69,8 @@ def paired_test(differences, test_share):
     mean, error, counts = mean_and_spread(differences)
     others = max(1 - test_share, np.finfo(float).eps)
     factor = 1 / np.maximum(counts, 1) + test_share / others
+    # Few folds that agree by chance, as shares of few rows do, are no certainty.
+    error = np.where((error <= ROUNDING * np.abs(mean)) & (mean != 0), np.nan, error)
     return PairedTest(mean, error * np.sqrt(factor), counts)
 
 

@@ -7,11 +7,11 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl import frames
 from skmtl.inspection.held_out import (
-    ROUNDING,
     check_same_tasks,
     held_out_losses,
     held_out_predictions,
 )
+from skmtl.inspection.paired_tests import ROUNDING
 from skmtl.tasks import group_rows
 
 
@@ -37,7 +37,7 @@ def errors_of_own_rows(model, table, folds, own_intercept, n_jobs):
     masks = [(_mask(train, len(table.y)), _mask(test, len(table.y))) for train, test in folds]
     squares, own = np.empty((table.n_tasks, table.n_tasks)), np.empty(table.n_tasks)
     for task, rows in enumerate(group_rows(table.codes, table.n_tasks)):
-        residual = table.y[rows][:, None] - predict_by_all(model, frames.take_rows(table.X, rows))
+        residual = table.y[rows][:, None] - predict_by_all(model, table, rows)
         parts = [(residual[train[rows]], residual[test[rows]]) for train, test in masks]
         squares[:, task], n_tested = sum_of_squares(parts, own_intercept)
         squares[:, task] /= max(n_tested, 1)
@@ -83,7 +83,7 @@ def errors_of_outputs(model, table, folds, own_intercept, n_jobs):
 def _errors_of_fold(model, table, train, test, own_intercept):
     table.fit(model, train)
     y = np.asarray(table.y, dtype=np.float64)
-    predicted = [predict_by_all(model, frames.take_rows(table.X, rows)) for rows in (train, test)]
+    predicted = [predict_by_all(model, table, rows) for rows in (train, test)]
     squares, own = np.zeros((table.n_tasks, table.n_tasks)), np.zeros(table.n_tasks)
     n_tested = np.zeros(table.n_tasks)
     for task in range(table.n_tasks):
@@ -96,11 +96,12 @@ def _errors_of_fold(model, table, train, test, own_intercept):
     return squares, own, n_tested
 
 
-def predict_by_all(model, X):
-    """Predictions (n_samples, n_tasks) of rows by the models of all tasks."""
+def predict_by_all(model, table, rows):
+    """Predictions (n_rows, n_tasks) of some rows by the models of all tasks."""
+    X = frames.take_rows(table.X, rows)
     if hasattr(model, "coef_"):
         return as_features(X) @ model.coef_.T + model.intercept_
-    if model._layout == "outputs":
+    if table.shared_rows:
         return model.predict(X)
     n_samples = X.shape[0]
     answers = [model.predict(X, tasks=np.full(n_samples, task)) for task in model.tasks_]

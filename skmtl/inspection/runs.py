@@ -1,7 +1,6 @@
 """Every strategy in every fold, without printing or writing anything."""
 
 import time
-import warnings
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -9,9 +8,9 @@ from joblib import effective_n_jobs
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.parallel import Parallel, delayed
-from threadpoolctl import threadpool_limits  # a need of scikit-learn
 
 from skmtl.inspection.measures import score_tasks
+from skmtl.inspection.recording import prepared_process, recorded_warnings
 
 LONGEST_MESSAGE = 300
 
@@ -64,7 +63,8 @@ def run_strategies(strategies, table, folds, measure, *, n_jobs=None, known=(), 
     folds : list of (train, test)
     measure : Measure
     n_jobs : int, optional
-        Processes; the results do not depend on it.
+        Fits at the same time, in processes or threads as joblib is told; results do not depend
+        on it. Only in threads whose caller is not the main thread, ``not_converged`` is 0.
     known : iterable of FoldResult
         Results of an earlier run, which are not computed again unless they failed.
     on_result : callable, optional
@@ -83,10 +83,11 @@ def run_strategies(strategies, table, folds, measure, *, n_jobs=None, known=(), 
         for fold, rows in enumerate(folds)
         if (name, fold) not in results
     ]
-    for result in run_all(jobs, n_jobs):
-        results[result.strategy, result.fold] = result
-        if on_result is not None:
-            on_result(result)
+    with prepared_process():
+        for result in run_all(jobs, n_jobs):
+            results[result.strategy, result.fold] = result
+            if on_result is not None:
+                on_result(result)
     return [results[name, fold] for name in strategies for fold in range(len(folds))]
 
 
@@ -117,12 +118,11 @@ def run_fold(name, estimator, table, measure, fold, train, test):
         strategy=name,
         fold=fold,
         scores=[None] * table.n_tasks,
-        train_rows=observed_targets(table, train).tolist(),
-        test_rows=observed_targets(table, test).tolist(),
+        train_rows=table.sizes_of(train).tolist(),
+        test_rows=table.sizes_of(test).tolist(),
         fit_seconds=0.0,
     )
-    with warnings.catch_warnings(record=True) as caught, threadpool_limits(1):
-        warnings.simplefilter("always")
+    with recorded_warnings() as caught:
         start = time.perf_counter()
         try:
             model = table.fit(clone(estimator), train)
@@ -131,15 +131,8 @@ def run_fold(name, estimator, table, measure, fold, train, test):
         except Exception as error:
             return replace(result, message=describe(error))
     scores = [None if np.isnan(score) else score for score in scores.tolist()]
-    not_converged = any(issubclass(item.category, ConvergenceWarning) for item in caught)
+    not_converged = any(issubclass(category, ConvergenceWarning) for category in caught)
     return replace(result, scores=scores, fit_seconds=seconds, not_converged=int(not_converged))
-
-
-def observed_targets(table, rows):
-    """Number of observed targets of every task among some rows (n_tasks,)."""
-    among = np.zeros(len(table.y), dtype=bool)
-    among[rows] = True
-    return np.bincount(table.codes[among[table.rows]], minlength=table.n_tasks)
 
 
 def describe(error):

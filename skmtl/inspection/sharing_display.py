@@ -8,17 +8,17 @@ from skmtl.inspection.drawing import (
     MOST_LABELS,
     NEUTRAL,
     WORSE,
+    draw_trend,
     name_points,
     new_axes,
     plain_ticks,
+    scale_huge,
     short_names,
     tidy,
 )
 from skmtl.inspection.held_out import check_same_tasks, read_table, task_column_of
 
 SIMILAR = 1.5  # with no larger ratio of sizes the tasks stand side by side
-ENOUGH_FOR_TREND = 20
-HUGE, SMALL = 200.0, 20.0  # with gains beyond the first, the scale is linear up to the second
 
 
 class SharingDisplay:
@@ -204,8 +204,10 @@ class SharingDisplay:
         errors = self.errors[shown] if error_bars and self.errors is not None else None
         self._draw_points(x, gains, errors)
         self.trend_ = None
-        if trend and not side_by_side and len(shown) >= ENOUGH_FOR_TREND:
-            self._draw_trend(x, gains)
+        if trend and not side_by_side:
+            self.trend_ = draw_trend(self.ax_, x, gains, color="black", zorder=3)
+        if self.trend_ is not None:
+            self.ax_.legend(fontsize=8, frameon=False)
         self._scale_gains(gains, np.zeros(len(gains)) if errors is None else errors)
         self._label_tasks(shown) if side_by_side else self._label_sizes(x)
         named = side_by_side and len(shown) <= MOST_LABELS
@@ -236,25 +238,10 @@ class SharingDisplay:
         counts = f"{(gains > 0).sum()} of {len(gains)} tasks above 0"
         self.ax_.set_title(counts if self.name is None else f"{self.name}\n{counts}", fontsize=10)
 
-    def _draw_trend(self, x, gains):
-        groups = np.array_split(np.argsort(x, kind="stable"), min(8, len(x) // 5))
-        (self.trend_,) = self.ax_.plot(
-            [np.median(x[group]) for group in groups],
-            [np.median(gains[group]) for group in groups],
-            color="black",
-            linewidth=1.6,
-            zorder=3,
-            label="median of tasks of similar size",
-        )
-        self.ax_.legend(fontsize=8, frameon=False)
-
     def _scale_gains(self, gains, errors):
         """Room for all gains, and for error bars up to once the span of the gains."""
         low, high = min(gains.min(), 0.0), max(gains.max(), 0.0)
-        if max(-low, high) > HUGE:
-            self.ax_.set_yscale("symlog", linthresh=SMALL)
-            self.ax_.set_ylim(2 * low - SMALL, 2 * high + SMALL)
-            plain_ticks(self.ax_.yaxis)
+        if scale_huge(self.ax_, low, high):
             return
         span = max(high - low, 1e-9)
         errors = np.nan_to_num(np.minimum(errors, span))

@@ -22,9 +22,13 @@ from skmtl.compose import (
     PerTaskRegressor,
     PooledClassifier,
     PooledRegressor,
+    SharingClassifier,
+    SharingRegressor,
 )
 from skmtl.inspection.measures import log_loss, true_probabilities
 from skmtl.linear_model import (
+    HierarchicalLogistic,
+    HierarchicalRidge,
     MeanRegularizedRidgeCV,
     MultiTaskLassoCV,
     MultiTaskLogisticRegressionCV,
@@ -60,20 +64,14 @@ class Strategy:
     default: bool = True
 
 
-def from_skmtl(setup, regressor, classifier, **options):
-    """A strategy of skmtl by its name; looked up late, since `skmtl` itself imports this module."""
-    import skmtl
-
-    name = regressor if setup.task_type == "regression" else classifier
-    return getattr(skmtl, name)(task_column=setup.task_column, **options)
-
-
 def sharing(setup):
-    return from_skmtl(setup, "SharingRegressor", "SharingClassifier", random_state=setup.seed)
+    kind = SharingRegressor if setup.task_type == "regression" else SharingClassifier
+    return kind(task_column=setup.task_column, random_state=setup.seed)
 
 
 def hierarchical(setup):
-    return from_skmtl(setup, "HierarchicalRidge", "HierarchicalLogistic")
+    kind = HierarchicalRidge if setup.task_type == "regression" else HierarchicalLogistic
+    return kind(task_column=setup.task_column)
 
 
 def inner_folds(setup):

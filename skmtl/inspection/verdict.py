@@ -88,7 +88,10 @@ def direction_of(gain, measure):
 
 
 def describe_interval(low, high, measure):
-    """An interval as "3.1 % to 5.7 %", or "from 0.8 % higher to 3.2 % lower" around 0."""
+    """An interval as "3.1 % to 5.7 %", or "from 0.8 % higher to 3.2 % lower" around 0.
+
+    It is unknown where there is no spread to tell it: of one fold, or of equal gains.
+    """
     level = f"{100 * LEVEL:g} % interval"
     if not np.isfinite(low):
         return f"{level} unknown"

@@ -218,6 +218,8 @@ def test_contiguous_folds(table, save, tmp_path, capsys):
 
 
 class Broken(DummyRegressor):
+    task_column = 0
+
     def fit(self, X, y):
         raise RuntimeError("no such\nluck")
 
@@ -242,6 +244,8 @@ def test_a_failing_strategy_does_not_stop_the_others(table, save, tmp_path, caps
 
 def test_predictions_that_are_not_finite_fail(table, save, capsys, register):
     class Wild(DummyRegressor):
+        task_column = 0
+
         def predict(self, X):
             return np.full(X.shape[0], np.inf)
 
@@ -252,6 +256,8 @@ def test_predictions_that_are_not_finite_fail(table, save, capsys, register):
 
 def test_warnings_are_counted_not_shown(table, save, capsys, register):
     class Restless(DummyRegressor):
+        task_column = 0
+
         def fit(self, X, y):
             warnings.warn("not yet", ConvergenceWarning)
             warnings.warn("something else", UserWarning)

@@ -121,6 +121,7 @@ def test_tasks_that_are_clearly_hurt_are_named(report):
 class Sharing(DummyRegressor):
     """Predicts the first feature, and says what it shares; interrupts at one of its fits."""
 
+    task_column = 0
     fits = 0
     interrupt_at = None
     feature_sharing = (0.2, 1.0, 1.0, 0.9)
@@ -210,6 +211,8 @@ def test_small_tasks_have_no_curve(report):
 
 def test_failures_are_in_the_report(report, table, register):
     class Broken(DummyRegressor):
+        task_column = 0
+
         def fit(self, X, y):
             raise RuntimeError("no <such> luck")
 
@@ -240,6 +243,13 @@ def test_classes_are_in_the_report(report, table):
 def test_reports_that_cannot_be_written(name, words, tmp_path, capsys):
     (tmp_path / "folder.html").mkdir()
     assert words in complaint(["compare", "--report", str(tmp_path / name)], capsys)
+
+
+def test_a_file_of_this_name_is_replaced_as_the_help_says(report, table, tmp_path, capsys):
+    (tmp_path / "report.html").write_text("something else")
+    assert report(table).source.startswith("<!DOCTYPE html>")
+    assert main(["compare", "--help"]) == 0
+    assert "a file of this name is replaced" in " ".join(capsys.readouterr().out.split())
 
 
 def test_report_that_cannot_be_replaced(table, save, tmp_path, capsys, monkeypatch):

@@ -17,6 +17,7 @@ pytest.importorskip("matplotlib", reason="the command line needs matplotlib")
 class Counting(RegressorMixin, BaseEstimator):
     """Counts its fits; interrupts at one of them."""
 
+    task_column = 0
     fits = 0
     interrupt_at = None
 

@@ -192,6 +192,20 @@ def test_absent_features(method):
     assert np.isfinite(found.affinity).all()
 
 
+def test_absent_features_are_no_deviation():
+    X, y = data()
+    X[X[:, 0] == 1, 2] = np.nan
+    model = MeanRegularizedRidge(alpha_task=5.0, task_column=0).fit(X, y)
+    found = task_affinity(X, y, method="coefficients", estimator=model)
+    D = model.coef_ - model.coef_shared_
+    D[1, 1] = 0.0
+    ids, features = X[:, 0], np.nan_to_num(X[:, 1:])
+    told = [features[ids == task] @ D.T for task in range(4)]
+    told = np.vstack([part - part.mean(axis=0) for part in told])
+    expected = told.T @ told / np.outer(*[np.linalg.norm(told, axis=0)] * 2)
+    assert_allclose(found.affinity, expected)
+
+
 def test_tasks_that_are_not_tested_or_have_no_error():
     X, y = data(n_samples=[1, 12, 30, 25])
     y[X[:, 0] == 1] = X[X[:, 0] == 1, 1] / 3.0 + 7.0  # without noise

@@ -1,18 +1,24 @@
 """compare_strategies on data of every layout, and what it does when things go wrong."""
 
+import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import pytest
+from joblib import parallel_config
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LinearRegression, LogisticRegression
-from sklearn.model_selection import KFold
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skmtl
 from skmtl import (
@@ -22,6 +28,7 @@ from skmtl import (
     PooledClassifier,
     PooledRegressor,
     TaskKFold,
+    TaskScaler,
     compare_strategies,
     keep_tasks,
     make_multitask_classification,
@@ -115,7 +122,10 @@ def test_true_probabilities():
     assert_allclose(found, [0.8, 0.6, 0.0])
     y = np.array([["b", None], ["a", "b"], [None, "a"]], dtype=object)
     found = true_probabilities(y, [probabilities] * 2, np.array(["a", "b"]))
-    assert_allclose(found, [[0.8, 0.0], [0.6, 0.4], [0.0, 0.3]])
+    expected = [[0.8, np.nan], [0.6, 0.4], [np.nan, 0.3]]
+    assert_allclose(found, expected)
+    own = [np.array(["a", "b"]), np.array(["b", "a"])]  # as some of scikit-learn have
+    assert_allclose(true_probabilities(y, [probabilities, probabilities[:, ::-1]], own), expected)
     assert log_loss(None, np.array([0.5, 1.0])) == pytest.approx(np.log(2) / 2)
     assert np.isfinite(log_loss(None, np.zeros(2)))
 
@@ -164,7 +174,9 @@ def test_default_strategies_for_labels():
 )
 def test_kind_of_y(y, metric, monkeypatch):
     made = (
-        {"per-task": DummyRegressor()} if metric == "rmse" else {"per-task": LogisticRegression()}
+        {"per-task": PerTaskRegressor(task_column=0)}
+        if metric == "rmse"
+        else {"per-task": PerTaskClassifier(task_column=0)}
     )
     monkeypatch.setattr("skmtl.inspection.comparison.default_strategies", lambda *given: made)
     X = np.column_stack([np.repeat([0, 1], 20), np.arange(40)])
@@ -214,6 +226,8 @@ def test_random_state_and_n_jobs(data):
 class Moody(DummyRegressor):
     """Fails where it sees a certain row."""
 
+    task_column = 0
+
     def fit(self, X, y):
         if 0.5 in X[:, 1]:
             raise RuntimeError("not\nthis one")
@@ -258,6 +272,8 @@ def test_a_failing_reference(everything, data):
 class Shy(DummyRegressor):
     """Warns, and predicts what is not finite."""
 
+    task_column = 0
+
     def fit(self, X, y):
         warnings.warn("not yet", ConvergenceWarning)
         return super().fit(X, y)
@@ -282,7 +298,72 @@ def test_warnings_are_counted(data):
     assert [record["not_converged"] for record in comparison.records()] == [0, 0, 2]
 
 
+class Slow(DummyRegressor):
+    """Warns, in every second fold, while others run; says how many threads BLAS has."""
+
+    task_column = 0
+
+    def fit(self, X, y):
+        time.sleep(0.02)
+        if X[0, 1] > 0:
+            warnings.warn("not yet", ConvergenceWarning)
+        time.sleep(0.02 * (X[0, 1] > 1))
+        self.n_threads_ = max(blas_threads())
+        return super().fit(X, y)
+
+    def predict(self, X):
+        return np.full(len(X), float(self.n_threads_))
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
+def test_the_process_is_left_as_it_was(backend):
+    X = np.column_stack([np.tile([0, 1], 20), np.zeros(40)])
+    tests = np.arange(40).reshape(20, 2)
+    folds = [(np.setdiff1d(np.arange(40), test), test) for test in tests]
+    # The first training row says what happens in a fold.
+    folds = [(np.roll(train, -2 * k), test) for k, (train, test) in enumerate(folds)]
+    X[:, 1] = np.repeat(np.arange(20) % 3, 2)
+    expected = [int(X[train[0], 1] > 0) for train, _ in folds]
+    assert 0 < sum(expected) < 20
+    filters, show = list(warnings.filters), warnings.showwarning
+    inner = {"inner_max_num_threads": 2} if backend == "loky" else {}
+    with threadpool_limits(2, user_api="blas"), parallel_config(backend, **inner):
+        before = blas_threads()
+        found = compare_strategies(X, np.ones(40), [Slow()], cv=folds, task_column=0, n_jobs=4)
+        assert blas_threads() == before
+    assert [result.not_converged for result in found.results] == expected
+    assert_array_equal(found.scores, 0.0)  # one thread, which is what was predicted
+    assert list(warnings.filters) == filters
+    assert warnings.showwarning is show
+
+
+def test_other_warnings_are_shown(data):
+    with pytest.warns(UserWarning, match="a result"):
+        compare_strategies(
+            *data, two(), cv=2, task_column=0, on_result=lambda result: warnings.warn("a result")
+        )
+
+
+class Doubtful(Shy):
+    def predict(self, X):
+        return DummyRegressor.predict(self, X)
+
+
+def test_a_caller_in_a_thread(data):
+    filters = list(warnings.filters)
+    compare = partial(compare_strategies, *data, cv=2, task_column=0)
+    with ThreadPoolExecutor(2) as threads, pytest.warns(ConvergenceWarning):
+        found = list(threads.map(compare, [[Doubtful()]] * 2))
+    assert [each.failures for each in found] == [{}, {}]
+    assert list(warnings.filters) == filters
+
+
 class Counting(DummyRegressor):
+    task_column = 0
     fits = 0
 
     def fit(self, X, y):
@@ -313,6 +394,8 @@ def test_known_results_are_not_computed_again(data, monkeypatch):
 
 def test_interruption_keeps_what_was_reported(data):
     class Interrupting(DummyRegressor):
+        task_column = 0
+
         def fit(self, X, y):
             raise KeyboardInterrupt
 
@@ -370,6 +453,33 @@ def test_a_pipeline_that_takes_the_ids_for_a_feature(data):
         compare_strategies(*data, {"ridge": pipeline}, task_column=0)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: model,
+        lambda model: make_pipeline(keep_tasks(StandardScaler(), 0), model),
+        lambda model: GridSearchCV(model, {}, cv=2),
+        lambda model: TransformedTargetRegressor(
+            make_pipeline(TaskScaler(task_column=0), GridSearchCV(model, {}, cv=2))
+        ),
+    ],
+)
+def test_strategies_that_do_not_know_of_tasks(wrap, data):
+    with pytest.raises(
+        ValueError, match=r"'plain' does not .* PooledRegressor or PerTaskRegressor"
+    ):
+        compare_strategies(*data, {"plain": wrap(Ridge())}, task_column=0)
+    found = compare_strategies(*data, {"pooled": wrap(two()["pooled"])}, cv=2, task_column=0)
+    assert found.failures == {}
+
+
+def test_strategies_that_cannot_be_handed_ids(data):
+    X, y = data
+    pipeline = make_pipeline(StandardScaler(), MultiTaskRidgeCV())
+    with pytest.raises(ValueError, match="cannot reach the last step of Pipeline"):
+        compare_strategies(X[:, 1:], y, [pipeline], tasks=X[:, 0])
+
+
 def test_strategies_are_left_as_they_are(data):
     strategies = two()
     compare_strategies(*data, strategies, cv=2, task_column=0)
@@ -382,6 +492,8 @@ def test_public():
 
 class Neither(BaseEstimator):
     """Neither a regressor nor a classifier by its tags."""
+
+    task_column = 0
 
     def fit(self, X, y):
         self.mean_ = np.mean(y)

@@ -131,8 +131,15 @@ def test_differences_that_do_not_vary():
     assert_array_equal(test.estimate, [0.0, 2.0, 1.0])
     assert_array_equal(test.p_value, [1.0, np.nan, np.nan])
     low, high = test.interval()
-    assert_array_equal(low, [0.0, 2.0, -np.inf])
-    assert_array_equal(high, [0.0, 2.0, np.inf])
+    assert_array_equal(low, [0.0, -np.inf, -np.inf])
+    assert_array_equal(high, [0.0, np.inf, np.inf])
+
+
+@pytest.mark.parametrize("n_folds", [2, 3, 7])
+def test_equal_differences_but_for_rounding_do_not_vary(n_folds):
+    test = paired_test(np.full(n_folds, 0.1) * (1 + 1e-15 * np.arange(n_folds)), 1 / n_folds)
+    assert test.interval() == (-np.inf, np.inf)
+    assert np.isnan(test.p_value)
 
 
 def test_mean_of_nothing():
@@ -164,6 +171,13 @@ def test_undefined_scores_are_left_out():
     assert_allclose(comparison.mean_score("pooled")[0], np.mean([0.6, 0.5]))
     assert_allclose(comparison.task_gains[1], [0.1, 0.1])
     assert_allclose(comparison.gains[1], 0.1)
+
+
+def test_large_losses_count_most_in_the_gain():
+    base = np.tile([1.0, 99.0], (3, 1))
+    comparison = compare(per_task=base, pooled=base * [0.5, 1.0])
+    assert_allclose(comparison.task_gains[1], [50.0, 0.0])
+    assert_allclose(comparison.gains[1], 0.5)
 
 
 def test_points_and_percent():

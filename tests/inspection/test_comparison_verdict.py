@@ -92,6 +92,14 @@ def test_a_single_fold_has_no_interval():
     assert "(95 % interval unknown)" in sentence
 
 
+def test_no_spread_is_no_certainty():
+    base = np.full((5, 4), 0.5)
+    for shift in (-0.125, 0.125):
+        comparison = compare("accuracy", per_task=base, sharing=base + shift)
+        assert comparison.verdict.startswith("No clear difference: 12.5 points")
+        assert "(95 % interval unknown)" in comparison.verdict
+
+
 def test_few_of_many_tasks():
     base = np.full((3, 300), 10.0)
     other = base - 1.0 - 0.1 * np.arange(3)[:, None]
