@@ -145,7 +145,7 @@ class LogLosses:
 
     def losses(self, mixing, cells):
         """Of a mixture in some cells."""
-        return -np.log(mixing @ self.predicted[:, cells])
+        return -np.log(np.minimum(mixing @ self.predicted[:, cells], 1.0))  # 1 up to rounding
 
     @staticmethod
     def score(loss):

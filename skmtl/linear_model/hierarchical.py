@@ -83,8 +83,8 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
     intercept_variance_ : float
         Between tasks, at the mean of the features.
     feature_sharing_ : ndarray of shape (n_features,)
-        Posterior over prior variance of a feature's coefficient, mean over tasks: 1 if its
-        coefficients come from the common model alone, 0 if from each task's own rows alone.
+        Squared mean over mean square of a feature's coefficients, over the tasks that have it: 1
+        if they have the same one, 0 if theirs cancel out.
     noise_variance_ : ndarray of shape (n_tasks,)
         sigma_t^2, of a row of weight 1.
     log_marginal_likelihood_ : float
@@ -217,10 +217,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         self.intercept_variance_ = float(variances[-1] * unit**2) if self.fit_intercept else 0.0
         S = S[:n_features] if S.ndim == 1 else S[:n_features, :n_features]
         self.coef_covariance_ = S * (units**2 if S.ndim == 1 else np.outer(units, units))
-        present = np.ones((data.n_tasks, standard.n_coef), dtype=bool)
-        if self.absent_features_ is not None:
-            present[:, :n_features] = ~self.absent_features_
-        self.feature_sharing_ = fitted.sharing(present)[:n_features]
+        self.feature_sharing_ = common_share(self.coef_, self.absent_features_)
         self.noise_variance_ = fitted.noise * standard.y_scale**2
         # A flat density of the common intercept is one for its own unit, too.
         n_scaled = data.task_sizes().sum() - self.fit_intercept
@@ -347,6 +344,16 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
                 "refit to learn from more rows of an old one."
             )
         return make_task_data(X, y, ids=ids, sample_weight=sample_weight)
+
+
+def common_share(coef, absent):
+    """Squared mean over mean square of coefficients (n_tasks, ..., n_features), by feature."""
+    coef = coef.astype(np.float64).reshape(len(coef), -1, coef.shape[-1])
+    n_tasks = len(coef) if absent is None else np.maximum(np.sum(~absent, axis=0), 1)
+    common = np.sum(coef.sum(axis=0) ** 2, axis=0) / n_tasks
+    total = np.sum(coef**2, axis=(0, 1))
+    share = np.divide(common, total, out=np.zeros_like(total), where=total > 0)
+    return np.minimum(share, 1.0)  # not above it by rounding
 
 
 def merged(old, new):

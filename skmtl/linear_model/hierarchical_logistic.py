@@ -12,6 +12,7 @@ from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
 from skmtl.labels import labels_of_tasks, read_labels
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
+from skmtl.linear_model.hierarchical import common_share
 from skmtl.solvers.empirical_bayes import DiagonalCovariance
 from skmtl.solvers.hierarchical import Standardisation
 from skmtl.solvers.label_stacks import (
@@ -100,8 +101,8 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
     intercept_variance_ : float
         Between tasks, at the mean of the features.
     feature_sharing_ : ndarray of shape (n_features,)
-        Posterior over prior variance of a feature's coefficient, mean over tasks: 1 if its
-        coefficients come from the common model alone, 0 if from each task's own rows alone.
+        Squared mean over mean square of a feature's coefficients, over the tasks that have it: 1
+        if they have the same one, 0 if theirs cancel out.
     log_marginal_likelihood_ : float
         Of y given the hyperparameters, for a flat density of the common intercept.
     objective_path_ : ndarray of shape (n_iter_,)
@@ -240,13 +241,10 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         S = estimate.prior.covariance[:n_inputs]
         self.coef_covariance_ = S[:n_features] / standard.x_scale**2
         self.intercept_variance_ = float(S[-1]) if self.fit_intercept else 0.0
-        present = np.ones((data.n_tasks, n_inputs), dtype=bool)
-        if self.absent_features_ is not None:
-            present[:, :n_features] = ~self.absent_features_
-        present[own.sum(axis=1) < 2] = False
-        present = np.tile(present, len(fitted.root) // n_inputs)
-        sharing = fitted.sharing(present).reshape(-1, n_inputs).mean(axis=0)
-        self.feature_sharing_ = sharing[:n_features]
+        coef = (
+            self.coef_[None] if self._layout == "one" and self.coef_.shape[0] != 1 else self.coef_
+        )
+        self.feature_sharing_ = common_share(coef, self.absent_features_)
         self.log_marginal_likelihood_ = log_evidence(estimate.mode)
         self.objective_path_ = np.array(estimate.objective)
         self.n_iter_ = len(estimate.objective)

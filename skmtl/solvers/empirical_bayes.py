@@ -215,7 +215,7 @@ class MarginalLikelihood:
         if self.n_noises > 1:
             value -= 0.5 * PSEUDO_ROWS * np.sum(np.log(noise / noise_level(noise)))
         if self.best is None or value > self.best[0]:
-            self.best = value, theta.copy(), posterior
+            self.best = value, theta.copy()
         return value, posterior
 
     def noise_pairs(self, theta, moments):
@@ -325,8 +325,8 @@ def maximise(
     budget = min(max_iter, DIAGONAL_STEPS) if matrix else max_iter
     objective, converged = climb(likelihood, theta, scale, tol=tol, max_iter=budget)
     if matrix:
-        _, theta, posterior = likelihood.best
-        variances, levels = posterior.prior.covariance, family.levels
+        _, theta = likelihood.best
+        variances, levels = likelihood.prior(theta).covariance, family.levels
         if covariance == "full":
             family = FullCovariance(variances, levels)
         else:
@@ -336,5 +336,5 @@ def maximise(
         of_family = np.full(len(family.start), data.n_tasks**-0.5)
         scale = np.concatenate([of_family, scale[n_coef:]])
         objective, converged = climb(likelihood, theta, scale, tol=tol, max_iter=max_iter)
-    posterior = likelihood.best[2]
+    posterior = likelihood.value(likelihood.best[1])[1]  # kept by none before, for its size
     return Estimate(posterior, noise_level(posterior.prior.noise), objective, converged)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
-CHUNK_ENTRIES = 2**20  # of a stack of rows: some of them together stay in cache
+CHUNK_ENTRIES = 2**17  # of a stack of rows: some of them together stay in cache
 
 
 class Prior(NamedTuple):
@@ -110,12 +110,12 @@ def stack_tasks(parts, n_coef):
 
 
 class Whitened(NamedTuple):
-    """A stack given a prior: Z, L^-1 y / sigma, L."""
+    """A stack given a prior: Z, L^-1 y / sigma, and the sum of log det K."""
 
     tasks: np.ndarray
     Z: np.ndarray
     target: np.ndarray
-    lower: np.ndarray
+    log_det: float
 
 
 def whiten(stack, root, noise):
@@ -129,7 +129,8 @@ def whiten(stack, root, noise):
     lower = lower_factor(kernel)
     target = (stack.y * scale[:, None])[:, :, None]
     solved = np.linalg.solve(lower, np.concatenate([rows, target], axis=2))
-    return Whitened(stack.tasks, solved[:, :, :-1], solved[:, :, -1], lower)
+    log_det = 2.0 * np.log(np.einsum("bkk->bk", lower)).sum()
+    return Whitened(stack.tasks, solved[:, :, :-1], solved[:, :, -1], log_det)
 
 
 @dataclass
@@ -282,9 +283,7 @@ class Posterior:
         log_det -= np.log(prior.mean_precision[known]).sum()
         log_det += np.sum(data.sizes * np.log(2.0 * np.pi * prior.noise))
         log_det -= np.sum(~known) * np.log(2.0 * np.pi)
-        for part in self.parts:
-            log_det += 2.0 * np.log(np.einsum("bkk->bk", part.lower)).sum()
-        return log_det
+        return log_det + sum(part.log_det for part in self.parts)
 
     def _square(self):
         square = np.sum(self.data.rest / self.prior.noise) + self.mean.square
@@ -302,7 +301,7 @@ class Posterior:
         out = [np.zeros((0, len(self.root)))] * self.data.n_tasks
         for stack, part in zip(self.data.stacks, self.parts, strict=True):
             for task, X, Z in zip(stack.tasks, stack.X, part.Z, strict=True):
-                out[task] = Z[X.any(axis=1)].copy()
+                out[task] = Z[X.any(axis=1)]
         return out
 
     def moments(self):
@@ -313,7 +312,7 @@ class Posterior:
         rss = self.data.rest / self.prior.noise
         fitted = np.zeros(self.data.n_tasks)
         for part, residual in zip(self.parts, self.residuals, strict=True):
-            tasks, Z, lower = part.tasks, part.Z, part.lower
+            tasks, Z = part.tasks, part.Z
             deviations = np.einsum("bk,bkp->bp", residual, Z)
             shared = self.mean.apply(Z) @ Z.transpose(0, 2, 1)
             kept = np.eye(Z.shape[1]) - shared
@@ -325,8 +324,9 @@ class Posterior:
                 squares += np.sum(deviations**2, axis=0)
                 expected += np.einsum("bkp,bkp->p", Z, weighted)
             fitted[tasks] = np.einsum("bkp,bkp->b", Z, weighted) + np.einsum("bkk->b", shared)
-            left = np.linalg.solve(lower.transpose(0, 2, 1), residual[:, :, None])
-            rss[tasks] += np.sum(left[:, :, 0] ** 2, axis=1)
+            # The residuals over sigma are L'^-1 e, and L^-1 L'^-1 = I - Z Z'.
+            left = np.sum(residual**2, axis=1) - np.sum(deviations**2, axis=1)
+            rss[tasks] += np.maximum(left, 0.0)
         return Moments(squares, expected, rss, self.data.sizes - fitted)
 
     def mean_moments(self):
@@ -405,20 +405,6 @@ class FittedTasks:
         """Of the predictions of whitened rows by the model of a task, without noise."""
         own, rest = self.uncertainty(rows, task)
         return own + np.einsum("ij,ij->i", self.mean.apply(rest), rest)
-
-    def sharing(self, present):
-        """Posterior over prior variance of every coefficient, mean over the tasks that have it.
-
-        `present` is a mask (n_tasks, n_coef).
-        """
-        total = np.zeros(present.shape[1])
-        for Z, mask in zip(self.factors, present, strict=True):
-            if self.root.ndim == 1:
-                share = 1.0 - np.sum(Z**2, axis=0)
-            else:
-                share = 1.0 - np.sum((Z @ self.root.T) ** 2, axis=0) / np.sum(self.root**2, axis=1)
-            total += mask * share
-        return np.clip(total / np.maximum(present.sum(axis=0), 1), 0.0, 1.0)
 
 
 def extend(fitted, data):

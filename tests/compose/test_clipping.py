@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
 from skmtl import SharingClassifier, SharingRegressor
-from skmtl.compose.clipping import Ranges
+from skmtl.compose.clipping import clip_columns, ranges_of
 
 TRAIN = np.array([[0.0, -2.0, 5.0], [4.0, 2.0, 5.0], [1.0, 0.0, 5.0]])
 FAR = np.array([[100.0, -100.0, 6.0], [-100.0, 1.0, 5.0], [5.5, -3.5, -6.0]])
@@ -17,7 +17,7 @@ INSIDE = np.array([[6.0, -4.0, 5.0], [-2.0, 1.0, 5.0], [5.5, -3.5, 5.0]])  # hal
 def test_arrays(dtype):
     far = (FAR if dtype not in (int, np.int8) else np.trunc(FAR)).astype(dtype)
     before = far.copy()
-    out = Ranges(TRAIN.astype(dtype), None).clip(far)
+    out = clip_columns(far, *ranges_of(TRAIN.astype(dtype), None))
     expected = INSIDE if dtype not in (int, np.int8) else np.trunc(INSIDE)
     assert_array_equal(out.astype(float), expected)
     assert out.dtype == far.dtype
@@ -25,18 +25,16 @@ def test_arrays(dtype):
 
 
 def test_the_margin_is_half_of_the_range():
-    ranges = Ranges(TRAIN, None)
-    assert_array_equal(ranges.low, [-2, -4, 5])
-    assert_array_equal(ranges.high, [6, 4, 5])
+    assert_array_equal(ranges_of(TRAIN, None), [[-2, -4, 5], [6, 4, 5]])
 
 
 def test_what_is_in_range_is_not_copied():
-    ranges = Ranges(TRAIN, None)
-    assert ranges.clip(INSIDE) is INSIDE
+    ranges = ranges_of(TRAIN, None)
+    assert clip_columns(INSIDE, *ranges) is INSIDE
     thin = sparse.csr_array(INSIDE)
-    assert ranges.clip(thin) is thin
+    assert clip_columns(thin, *ranges) is thin
     frame = pytest.importorskip("pandas").DataFrame(INSIDE)
-    assert ranges.clip(frame) is frame
+    assert clip_columns(frame, *ranges) is frame
 
 
 @pytest.mark.parametrize("position", [0, 1, 3])
@@ -56,7 +54,7 @@ def test_ids_stay_whatever_their_column(kind, position):
         return {"csr": sparse.csr_array, "csc": sparse.csc_matrix}.get(kind, np.asarray)(X)
 
     ids = np.array([7, 1000, -50])
-    out = Ranges(table(TRAIN, [1, 2, 3]), position).clip(table(FAR, ids))
+    out = clip_columns(table(FAR, ids), *ranges_of(table(TRAIN, [1, 2, 3]), position))
     expected = table(INSIDE, ids)
     if sparse.issparse(out):
         out, expected = out.toarray(), expected.toarray()
@@ -66,37 +64,35 @@ def test_ids_stay_whatever_their_column(kind, position):
 def test_large_integer_ids_survive_beside_a_feature_out_of_range():
     ids = 2**60 + np.array([1, 2, 3])
     X, far = (np.column_stack([ids, [0, 4, v]]) for v in (1, 900))
-    assert_array_equal(Ranges(X, 0).clip(far), np.column_stack([ids, [0, 4, 6]]))
+    assert_array_equal(clip_columns(far, *ranges_of(X, 0)), np.column_stack([ids, [0, 4, 6]]))
 
 
 def test_missing_and_infinite_values_stay():
     holes = np.array([[np.nan, np.inf, -np.inf], [1e9, 0.0, 5.0]])
-    out = Ranges(TRAIN, None).clip(holes)
+    out = clip_columns(holes, *ranges_of(TRAIN, None))
     assert_array_equal(out, [[np.nan, np.inf, -np.inf], [6.0, 0.0, 5.0]])
-    out = Ranges(TRAIN, None).clip(holes.astype(object))
+    out = clip_columns(holes.astype(object), *ranges_of(TRAIN, None))
     assert_array_equal(out.astype(float), [[np.nan, np.inf, -np.inf], [6.0, 0.0, 5.0]])
-    out = Ranges(TRAIN, None).clip(sparse.csr_array(holes)).toarray()
+    out = clip_columns(sparse.csr_array(holes), *ranges_of(TRAIN, None)).toarray()
     assert_array_equal(out, [[np.nan, np.inf, -np.inf], [6.0, 0.0, 5.0]])
 
 
 def test_training_values_that_are_not_finite_do_not_count():
     X = TRAIN.copy()
     X[0, 0], X[1, 1], X[:, 2] = np.nan, np.inf, np.nan
-    ranges = Ranges(X, None)
-    assert_array_equal(ranges.low, [-0.5, -3, -np.inf])
-    assert_array_equal(ranges.high, [5.5, 1, np.inf])
+    assert_array_equal(ranges_of(X, None), [[-0.5, -3, -np.inf], [5.5, 1, np.inf]])
 
 
 def test_a_range_beyond_floats():
-    ranges = Ranges(np.array([[-1.7e308], [1.7e308]]), None)
-    assert_array_equal([ranges.low[0], ranges.high[0]], [-np.inf, np.inf])
+    low, high = ranges_of(np.array([[-1.7e308], [1.7e308]]), None)
+    assert_array_equal([low[0], high[0]], [-np.inf, np.inf])
 
 
 @pytest.mark.parametrize("convert", [sparse.csr_matrix, sparse.csc_array])
 def test_sparse(convert):
     train, far = convert(TRAIN), convert(FAR)
     copies = train.copy(), far.copy()
-    out = Ranges(train, None).clip(far)
+    out = clip_columns(far, *ranges_of(train, None))
     assert sparse.issparse(out)
     assert_array_equal(out.toarray(), INSIDE)
     for now, before in zip((train, far), copies, strict=True):
@@ -122,7 +118,7 @@ def test_pandas_columns_that_are_no_numbers_stay():
 
     far = frame([100.0, np.nan, -100.0], 9)
     before = far.copy(deep=True)
-    out = Ranges(frame([0, 4, 2], 0), None).clip(far)
+    out = clip_columns(far, *ranges_of(frame([0, 4, 2], 0), None))
     assert_allclose(out["x"], [6, np.nan, -2])
     assert_allclose(out["count"].astype(float), [1, np.nan, 2.5])
     same = ["text", "hour", "day", "flag"]
@@ -134,7 +130,7 @@ def test_pandas_names_may_be_repeated():
     pandas = pytest.importorskip("pandas")
     names = ["a", "a", "b"]
     far = pandas.DataFrame(FAR, columns=names)
-    out = Ranges(pandas.DataFrame(TRAIN, columns=names), None).clip(far)
+    out = clip_columns(far, *ranges_of(pandas.DataFrame(TRAIN, columns=names), None))
     assert_array_equal(out.to_numpy(), INSIDE)
     assert list(out.columns) == names
     assert_array_equal(far.to_numpy(), FAR)
@@ -152,7 +148,7 @@ def test_polars_columns_that_are_no_numbers_stay():
     ALL = ["1", "2", "3", "50"]
     far = frame([100.0, None, 1.0], ["50", "1", "1"])
     before = far.clone()
-    out = Ranges(frame([0.0, 4.0, 1.0], ["1", "2", "3"]), None).clip(far)
+    out = clip_columns(far, *ranges_of(frame([0.0, 4.0, 1.0], ["1", "2", "3"]), None))
     assert_allclose(out["x"].to_numpy(), [6, np.nan, 1])
     same = ["text", "n", "flag", "kind"]
     assert out[same].equals(before[same])
@@ -162,7 +158,7 @@ def test_polars_columns_that_are_no_numbers_stay():
 def test_digits_in_an_object_array_are_text():
     X = np.array([["10", 1.0], ["20", 2.0]], dtype=object)
     far = np.array([["900", 9.0]], dtype=object)
-    assert Ranges(X, None).clip(far).tolist() == [["900", 2.5]]
+    assert clip_columns(far, *ranges_of(X, None)).tolist() == [["900", 2.5]]
 
 
 # --- in the estimators ------------------------------------------------------------------------

@@ -356,7 +356,7 @@ class Doubtful(Shy):
 def test_a_caller_in_a_thread(data):
     filters = list(warnings.filters)
     compare = partial(compare_strategies, *data, cv=2, task_column=0)
-    with ThreadPoolExecutor(2) as threads, pytest.warns(ConvergenceWarning):
+    with ThreadPoolExecutor(1) as threads, pytest.warns(ConvergenceWarning):
         found = list(threads.map(compare, [[Doubtful()]] * 2))
     assert [each.failures for each in found] == [{}, {}]
     assert list(warnings.filters) == filters

@@ -261,14 +261,19 @@ def test_intervals_cover():
 
 
 def test_sharing_of_features():
-    """None of what differs between tasks and many rows tell of; most of what is common to all."""
+    """Squared mean over mean square: near 1 for equal coefficients, near 0 for opposite ones."""
     (X, y), _ = related(n=300, n_tasks=12, spread=(0.0, 0.0, 2.0, 2.0))
     model = HierarchicalRidge(task_column=0).fit(X, y)
-    assert model.feature_sharing_[2:].max() < 0.02
+    expected = model.coef_.mean(axis=0) ** 2 / np.mean(model.coef_**2, axis=0)
+    assert_allclose(model.feature_sharing_, expected)
+    assert model.feature_sharing_[:2].min() > 0.95
     assert model.coef_covariance_[:2].max() < 0.01
     assert_allclose(model.coef_covariance_[2:], 4.0, rtol=0.6)
-    (X, y), _ = related(n=8, n_tasks=300, n_test=0, spread=(0.0, 0.0, 2.0, 2.0))
-    assert HierarchicalRidge(task_column=0).fit(X, y).feature_sharing_[:2].min() > 0.85
+    rng = np.random.RandomState(0)
+    features, ids = rng.normal(size=(400, 2)), np.repeat(np.arange(8), 50)
+    y = 2.0 * features[:, 0] + (-1.0) ** ids * features[:, 1] + 0.3 * rng.normal(size=400)
+    shared = HierarchicalRidge().fit(features, y, tasks=ids).feature_sharing_
+    assert_allclose(shared, [1.0, 0.0], atol=0.05)
 
 
 def test_held_out_rows_and_rows_left_out_agree():

@@ -119,7 +119,7 @@ def test_planted_variances_and_held_out_loss(n_labels):
     X_test, y_test = X_test[kept], y_test[kept]
     model = HierarchicalLogistic(task_column=0).fit(X, y)
     assert model.coef_covariance_[:4].max() < 0.5 * model.coef_covariance_[4:].min()
-    assert model.feature_sharing_[:4].min() > model.feature_sharing_[4:].max()
+    assert model.feature_sharing_[:4].mean() > 1.3 * model.feature_sharing_[4:].mean()
     ours = log_loss(y_test, model.predict_proba(X_test))
     pooled = LogisticRegression().fit(X[:, 1:], y)
     assert ours < 0.9 * log_loss(y_test, pooled.predict_proba(X_test[:, 1:]))

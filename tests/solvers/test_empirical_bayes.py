@@ -172,7 +172,8 @@ def test_optimum(form, noise_per_task, likelihoods):
     assert estimate.converged
     assert np.all(np.diff(estimate.objective) >= -1e-9)
     likelihood = likelihoods[-1]
-    value, theta, posterior = likelihood.best
+    value, theta = likelihood.best
+    posterior = likelihood.value(theta)[1]
     assert posterior is estimate.posterior
     assert_allclose(value, estimate.objective[-1], rtol=1e-9)
     slope = likelihood.gradient(theta, posterior)

@@ -142,19 +142,6 @@ def test_moments_are_the_derivatives(problem):
     assert_allclose(0.5 * (mean - of_mean), slope(by_mean), rtol=1e-6, atol=1e-7)
 
 
-def test_sharing_is_posterior_over_prior_variance_given_the_mean(matrix):
-    tasks = random_tasks()
-    prior = random_prior(tasks, matrix=matrix)
-    certain = prior._replace(mean_precision=np.full(4, 1e14))
-    fitted = FittedTasks.of(Posterior(compressed(tasks), prior), 0.3)
-    dense = DenseGaussian(tasks, certain)
-    ratios = np.array([np.diag(dense.coef(t)[1]) / np.diag(dense.S) for t in range(5)])
-    present = np.ones((5, 4), dtype=bool)
-    assert_allclose(fitted.sharing(present), ratios.mean(axis=0), rtol=1e-8)
-    present[1:, 2] = False
-    assert_allclose(fitted.sharing(present)[2], ratios[0, 2], rtol=1e-8)
-
-
 # --- compression ----------------------------------------------------------------------------
 
 
