@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from sklearn.utils import get_tags
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
@@ -89,6 +90,7 @@ class Sharing(ComposedEstimator):
         -------
         self : object
         """
+        self._check_estimator()
         _, cells = self._read_cells(X, y, tasks, sample_weight)
         self._note_labels(cells)
         self._check_features(X, tasks)
@@ -138,6 +140,17 @@ class Sharing(ComposedEstimator):
             weights = check_weights(sample_weight, y.shape, y.ndim == 2)
         ids = None if tasks is None else np.asarray(tasks)
         return Table(frames.as_columns(X), y, weights, ids)
+
+    def _check_estimator(self):
+        """The estimator is of the same kind as this one, and answers what it is asked."""
+        if self.estimator is None:
+            return
+        kind, here = (get_tags(model).estimator_type for model in (self.estimator, self))
+        if kind != here or not hasattr(self.estimator, self._method):
+            raise TypeError(
+                f"estimator={self.estimator!r} is no {here} with {self._method}: "
+                f"{type(self).__name__} needs one."
+            )
 
     def _check_features(self, X, tasks):
         """Linear models need numbers: refuse others in the words of the linear estimators."""

@@ -52,12 +52,15 @@ class MultiTaskLinearClassifier(ClassifierMixin, TaskPredictor):
             data = replace(data, y=(np.cumsum(used) - 1.0)[data.y.astype(int)])
         return data, own
 
-    def _store(self, data, own, columns, coef, intercept):
-        """Keep a fit: coef (n_features, n_columns) with `columns` (task, position of its label)."""
+    def _store(self, data, own, columns, coef, intercept, *, of_classes=False):
+        """Keep a fit: coef (n_features, n_columns) with `columns` (task, position of its label).
+
+        `of_classes`: coefficients of all classes even if no task has more than two labels.
+        """
         tasks, positions = columns
         n_labels = own.sum(axis=1)
         shape = (data.n_tasks, data.n_features)
-        if n_labels.max() > 2:
+        if n_labels.max() > 2 or of_classes:
             shape = (data.n_tasks, len(self.classes_), data.n_features)
             ranks = np.argsort(~own, axis=1, kind="stable")  # own labels first
             place = (tasks, ranks[tasks, positions])

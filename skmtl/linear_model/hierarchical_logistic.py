@@ -249,7 +249,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         self.objective_path_ = np.array(estimate.objective)
         self.n_iter_ = len(estimate.objective)
 
-    def _store_models(self, data, own, standard, fitted):
+    def _store_models(self, data, own, standard, fitted, *, of_classes=False):
         """The models of tasks, and of the posterior what predictions and new tasks need."""
         self._fitted = replace(fitted, factors=[], white_coef=None, noise=None).state()
         self._has_rows = np.append(data.task_sizes() > 0, False)
@@ -261,7 +261,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         Q = self._contrasts
         self._common_model = [part[0] if Q is None else Q @ part for part in mean]
         columns, models, constants = label_models(own, Q, *standard.models(coef))
-        self._store(data, own, columns, models.T, constants)
+        self._store(data, own, columns, models.T, constants, of_classes=of_classes)
         self.coef_mean_ = self._common_model[0].astype(self.coef_.dtype)
 
     def _mean_model(self, data, own, models, constants):
@@ -335,7 +335,8 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         adapted.tasks_ = data.labels
         adapted.absent_features_ = data.absent_features(self._feature)
         adapted.task_classes_ = [self.classes_[labels] for labels in own]
-        adapted._store_models(data, own, standard, fitted)
+        of_classes = self.coef_.ndim == 3  # as in fit, whatever the labels of the new tasks
+        adapted._store_models(data, own, standard, fitted, of_classes=of_classes)
         adapted._own_labels[-1] = self._own_labels[-1]
         if self.coef_shared_ is None:
             adapted.coef_shared_ = adapted.intercept_shared_ = None

@@ -510,3 +510,18 @@ def test_no_warning_where_features_are_constant():
         warnings.simplefilter("error")
         model = HierarchicalLogistic(task_column=0).fit(X, y)
     assert_array_equal(model.coef_[:, 1], 0)
+
+
+@pytest.mark.parametrize("labels", [[3, 4], [0, 1], [3]])
+def test_new_tasks_with_fewer_labels_than_the_old_ones(labels):
+    rng = np.random.RandomState(0)
+    X, ids = rng.normal(size=(80, 3)), np.repeat(np.arange(4), 20)
+    y = np.where(ids < 2, rng.randint(0, 3, 80), rng.randint(3, 5, 80))
+    model = HierarchicalLogistic().fit(X, y, tasks=ids)
+    new = np.full(12, 9)
+    both = model.adapt(X[:12], rng.choice(labels, 12), tasks=new, add=True)
+    assert both.coef_.shape == (5, 5, 3)
+    told = both.predict_proba(X[:12], tasks=new)
+    assert_allclose(told.sum(axis=1), 1.0)
+    assert set(both.predict(X[:12], tasks=new)) <= set(both.task_classes_[-1])
+    assert_allclose(both.predict_proba(X, tasks=ids), model.predict_proba(X, tasks=ids))
