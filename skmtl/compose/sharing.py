@@ -145,8 +145,9 @@ class Sharing(ComposedEstimator):
         """The estimator is of the same kind as this one, and answers what it is asked."""
         if self.estimator is None:
             return
-        kind, here = (get_tags(model).estimator_type for model in (self.estimator, self))
-        if kind != here or not hasattr(self.estimator, self._method):
+        here = get_tags(self).estimator_type
+        fits = is_estimator(self.estimator) and hasattr(self.estimator, self._method)
+        if not fits or get_tags(self.estimator).estimator_type != here:
             raise TypeError(
                 f"estimator={self.estimator!r} is no {here} with {self._method}: "
                 f"{type(self).__name__} needs one."

@@ -27,7 +27,7 @@ def compare_strategies(
     tasks=None,
     reference=None,
     n_jobs=None,
-    random_state=None,
+    random_state=0,
     known=(),
     on_result=None,
 ):
@@ -61,7 +61,7 @@ def compare_strategies(
         Name of the strategy that the others are compared with; by default the first.
     n_jobs : int, optional
         Fits at the same time; results do not depend on it.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, RandomState instance or None, default=0
         For the folds and the default strategies.
     known : iterable of FoldResult
         Results of an earlier run with the same data, folds and metric: not computed again.
