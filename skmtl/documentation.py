@@ -153,7 +153,8 @@ ESTIMATOR_TEXTS = {
         `unknown_task` are set to those given here.
     cv : int, "loo", splitter or iterable of (train, test), default=None
         None: 5 random folds of the rows of each task. "loo": leave-one-out in closed form, several
-        times faster, for the default strategies, which then are all tuned by their likelihood.
+        times faster, for the default strategies, which then are all tuned by their likelihood:
+        "per-task" has one penalty for all tasks, so their targets should be on one scale.
         Folds must leave each row out at most once.
     clip : bool, default=True
         Mix for features in the range that they had in fit, and half of it beyond: else one

@@ -29,8 +29,8 @@ def ranges_of(X, skip):
         high[:] = columns.max(axis=0).toarray().ravel()
     elif isinstance(X, np.ndarray) and X.dtype.kind in "fiu":
         finite = np.isfinite(X)
-        low[:] = X.min(axis=0, where=finite, initial=np.inf)
-        high[:] = X.max(axis=0, where=finite, initial=-np.inf)
+        low[:] = np.where(finite, X, np.inf).min(axis=0)  # integers have no inf of their own
+        high[:] = np.where(finite, X, -np.inf).max(axis=0)
     else:
         for column in range(X.shape[1]):
             values = column_of_numbers(X, column)

@@ -198,14 +198,23 @@ class Mixture(NamedTuple):
 
     @classmethod
     def of(cls, problem, cells, losses, n_tasks):
-        """Chosen by a mask of cells, with doubts from the losses of a first mixture."""
-        alone = clearly_hurt(losses, problem, cells, n_tasks)
-        voting = cells & ~alone[problem.codes]
-        voting = voting if voting.any() else cells
-        kept = share_kept(losses, problem, voting)
-        weights = kept * problem.choose(voting)
-        weights[0] += 1.0 - kept
-        return cls(weights, alone)
+        """Chosen by a mask of cells, with doubts from the losses of a first mixture.
+
+        Tasks that this one hurts are set apart in their turn, until there are no more.
+        """
+        alone = np.zeros(n_tasks, dtype=bool)
+        hurt = clearly_hurt(losses, problem, cells, n_tasks)
+        while True:
+            alone |= hurt
+            voting = cells & ~alone[problem.codes]
+            voting = voting if voting.any() else cells
+            kept = share_kept(losses, problem, voting)
+            weights = kept * problem.choose(voting)
+            weights[0] += 1.0 - kept
+            mixed = np.stack([losses[0], problem.losses(weights, slice(None))])
+            hurt = clearly_hurt(mixed, problem, cells, n_tasks) & ~alone
+            if not hurt.any():
+                return cls(weights, alone)
 
 
 def share_kept(losses, problem, cells):

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sharing_problems import CLASSES, answer, quick
+from sklearn.dummy import DummyRegressor
+from sklearn.linear_model import Ridge
 
-from skmtl import SharingClassifier, SharingRegressor
+from skmtl import MultiTaskRidgeCV, SharingClassifier, SharingRegressor
 from skmtl.compose.clipping import clip_columns, ranges_of
 
 TRAIN = np.array([[0.0, -2.0, 5.0], [4.0, 2.0, 5.0], [1.0, 0.0, 5.0]])
@@ -172,35 +175,80 @@ def problem():
     return np.column_stack([codes, features]), features @ [1.0, -1.0] + codes + rng.normal(size=36)
 
 
-@pytest.mark.parametrize("cls", [SharingRegressor, SharingClassifier])
-def test_estimators_clip_features_unless_told_not_to(cls, problem):
+@pytest.mark.parametrize("cls", CLASSES)
+@pytest.mark.parametrize("clip", [True, False])
+def test_mixtures_see_clipped_features_unless_told_not_to(cls, clip, problem):
     X, y = problem
     y = (y > 1).astype(int) if cls is SharingClassifier else y
+    model = cls(quick(cls), task_column=0, clip=clip, cv=2).fit(X, y)
     far = X[:2].copy()
     far[0, 1] = X[:, 1].max() + np.ptp(X[:, 1])
-    edge = far.copy()
-    low, high = X[:, 1].min(), X[:, 1].max()
-    edge[0, 1] = high + (high - low) / 2
-    given = far.copy()
-    for clip in (True, False):
-        model = cls(task_column=0, clip=clip, cv=2).fit(X, y)
-        answer = model.predict if cls is SharingRegressor else model.predict_proba
-        same = np.allclose(answer(far), answer(edge), rtol=1e-9)
-        assert same == clip
-        assert_array_equal(far, given)
-        for value, message in ((np.nan, "contains NaN in row 0"), (np.inf, "contains infinity")):
-            broken = X[:2].copy()
-            broken[0, 1] = value
-            with pytest.raises(ValueError, match=message):
-                model.predict(broken)
+    edge, given = far.copy(), far.copy()
+    edge[0, 1] = X[:, 1].max() + np.ptp(X[:, 1]) / 2
+    beyond = answer(model, far) - answer(model, edge)
+    assert_array_equal(far, given)
+    if clip:  # what the model of the task says beyond the edge; of probabilities nothing
+        expected = 0.0
+        if cls is SharingRegressor:
+            alone = model.strategies_["per-task"]
+            expected = alone.predict(far) - alone.predict(edge)
+        assert_allclose(beyond, expected, atol=1e-12)
+    else:
+        assert abs(beyond[0]).max() > 1e-3
+        shares = model._mixing[:, [0, 0]]
+        answers = [answer(strategy, far) for strategy in model.strategies_.values()]
+        mixed = [
+            part * (share if part.ndim == 1 else share[:, None])
+            for share, part in zip(shares, answers, strict=True)
+        ]
+        assert_allclose(answer(model, far), np.sum(mixed, axis=0))
+    for value, message in ((np.nan, "contains NaN in row 0"), (np.inf, "contains infinity")):
+        broken = X[:2].copy()
+        broken[0, 1] = value
+        with pytest.raises(ValueError, match=message):
+            cls(task_column=0).fit(np.vstack([broken, X[2:]]), y)
 
 
-def test_numbers_are_kept_near_the_targets_unless_told_not_to(problem):
+@pytest.mark.parametrize("kind", ["heavy tails", "trend", "outputs"])
+def test_the_model_of_a_task_alone_goes_on_beyond_the_range(kind):
+    """With the whole weight on it: whatever the features, nothing is clipped."""
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(3), 15)
+    X, far = rng.standard_t(1.5, size=(2, 45, 2))
+    far *= 100
+    if kind == "trend":
+        X = np.column_stack([np.tile(np.arange(15.0), 3), X[:, 1]])
+        far = X + np.array([1000.0, 0.0])
+    y = X @ [1.0, -1.0] + codes * X[:, 0] + rng.normal(size=45)
+    given = {"tasks": codes}
+    if kind == "outputs":
+        y, given = np.column_stack([y, 100 - 9 * y]), {}
+    model = SharingRegressor(cv=2).fit(X, y, **given)
+    assert "per-task" in model.strategies_
+    model._mixing[:] = 0
+    model._mixing[0] = 1
+    low, high = model._ranges
+    assert ((far < low) | (far > high)).any(axis=1).sum() > 20
+    standard = (y - model._centre) / model._scale
+    alone = MultiTaskRidgeCV().fit(X, standard, **given)
+    expected = alone.predict(far, **given) * model._scale + model._centre
+    assert_allclose(model.predict(far, **given), expected, rtol=1e-9, atol=1e-9)
+
+
+class Wild(DummyRegressor):
+    """Far off."""
+
+    def predict(self, X):
+        return np.full(len(X), 1e9)
+
+
+def test_answers_of_strategies_are_kept_near_the_targets_unless_told_not_to(problem):
     X, y = problem
-    far = X.copy()
-    far[:, 1:] = [1e3, -1e3]
-    margin = np.ptp(y) / 2
-    predicted = SharingRegressor(task_column=0).fit(X, y).predict(far)
-    assert predicted.max() <= y.max() + margin + 1e-9
-    predicted = SharingRegressor(task_column=0, clip=False).fit(X, y).predict(far)
-    assert predicted.min() > 1e3
+    for clip in (True, False):
+        model = SharingRegressor(Ridge(), strategies=[Wild()], clip=clip, task_column=0, cv=2)
+        model.fit(X, y)
+        model.strategies_ = {"per-task": model.strategies_["per-task"], "wild": Wild().fit(X, y)}
+        model._mixing = np.array([[0.5], [0.5]]).repeat(4, axis=1)
+        wild = y.max() + 2 * np.ptp(y) if clip else 1e9
+        expected = (model.strategies_["per-task"].predict(X) + wild) / 2
+        assert_allclose(model.predict(X), expected)

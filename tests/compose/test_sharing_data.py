@@ -1,11 +1,13 @@
 """The safe default: layouts, weights, outputs, labels and what a new user gets wrong."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
-from sharing_problems import CLASSES, answer, make_outputs, make_problem
-from sklearn.base import is_classifier
+from sharing_problems import CLASSES, answer, make_outputs, make_problem, quick
+from sklearn.base import clone, is_classifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
@@ -23,7 +25,8 @@ both = pytest.mark.parametrize("cls", CLASSES)
 @pytest.mark.parametrize("kind", ["column", "last", "name", "polars", "csr", "csc", "object"])
 def test_layouts(cls, kind):
     codes, features, y = make_problem(cls)
-    expected = answer(cls(cv=2).fit(features, y, tasks=codes), features, tasks=codes)
+    model = cls(None if kind == "csr" and cls is SharingRegressor else quick(cls), cv=2)
+    expected = answer(clone(model).fit(features, y, tasks=codes), features, tasks=codes)
     X, column = np.column_stack([codes, features]), 0
     if kind == "last":
         X, column = np.column_stack([features, codes]), -1
@@ -36,7 +39,8 @@ def test_layouts(cls, kind):
     elif kind == "object":
         X = X.astype(object)
         X[:, 0] = [f"task {code}" for code in codes]
-    assert_allclose(answer(cls(task_column=column, cv=2).fit(X, y), X), expected, atol=1e-5)
+    model.set_params(task_column=column)
+    assert_allclose(answer(model.fit(X, y), X), expected, atol=1e-5)
 
 
 @both
@@ -49,12 +53,12 @@ def test_rows_of_weight_zero_do_not_count(cls):
     weights[out] = 0
     X[out, 1:] += 50
     y[out] = 9
-    model = cls(task_column=0).fit(X, y, sample_weight=weights)
-    without = cls(task_column=0).fit(X[~out], y[~out])
+    model = cls(quick(cls), task_column=0).fit(X, y, sample_weight=weights)
+    without = cls(quick(cls), task_column=0).fit(X[~out], y[~out])
     assert_allclose(answer(model, X[~out]), answer(without, X[~out]), rtol=1e-7, atol=1e-9)
     assert_allclose(model.task_gains_[:4], without.task_gains_)
     assert np.isnan(model.task_gains_[4])
-    shared = cls(task_column=0, unknown_task="shared").fit(X[~out], y[~out])
+    shared = cls(quick(cls), task_column=0, unknown_task="shared").fit(X[~out], y[~out])
     assert_allclose(answer(model, X[-3:]), answer(shared, X[-3:]), rtol=1e-6)
 
 
@@ -66,8 +70,8 @@ def test_a_splitter_sees_all_rows_and_weights_choose_among_them(cls):
     folds = list(TaskKFold(3).split(features, y, codes))
     place = np.cumsum(kept) - 1
     inside = [[place[part[kept[part]]] for part in fold] for fold in folds]
-    model = cls(cv=folds).fit(features, y, sample_weight=weights, tasks=codes)
-    expected = cls(cv=inside).fit(features[kept], y[kept], tasks=codes[kept])
+    model = cls(quick(cls), cv=folds).fit(features, y, sample_weight=weights, tasks=codes)
+    expected = cls(quick(cls), cv=inside).fit(features[kept], y[kept], tasks=codes[kept])
     assert_allclose(model.task_gains_, expected.task_gains_, rtol=1e-6)
 
 
@@ -80,11 +84,13 @@ def test_weights_of_every_shape(cls, outputs):
     else:
         codes, features, y = make_problem(cls)
         given = {"tasks": codes}
-    expected = answer(cls(cv=2).fit(features, y, **given), features, **given)
+    unweighted = cls(quick(cls), cv=2).fit(features, y, **given)
+    expected = answer(unweighted, features, **given)
     shapes = [3.0, np.full(len(y), 2.0)] + [np.full(y.shape, 2.0)] * outputs
     for weights in shapes:
-        model = cls(cv=2).fit(features, y, sample_weight=weights, **given)
-        assert answer(model, features, **given).shape == expected.shape
+        model = cls(quick(cls), cv=2).fit(features, y, sample_weight=weights, **given)
+        told = answer(model, features, **given)
+        assert_allclose(told, expected, rtol=0.5, atol=0.5)  # the penalty does not scale
     with pytest.raises(ValueError, match="must not be negative, but it holds -1"):
         cls().fit(features, y, sample_weight=-np.ones(len(y)), **given)
 
@@ -116,7 +122,7 @@ def test_named_outputs_with_missing_entries(cls):
         "Int64" if is_classifier(cls()) else "Float64"
     )
     Y.iloc[::6, 1] = pandas.NA
-    model = cls().fit(features, Y.astype(object) if is_classifier(cls()) else Y)
+    model = cls(quick(cls), cv=2).fit(features, Y.astype(object) if is_classifier(cls()) else Y)
     assert_array_equal(model.tasks_, ["a", "b", "c"])
     assert model.predict(features).shape == (24, 3)
 
@@ -132,9 +138,8 @@ def labelled(n=15):
 @pytest.mark.parametrize(
     "options",
     [
-        {},
+        {"strategies": [LogisticRegression()], "cv": 2},
         {"estimator": LogisticRegression()},
-        {"strategies": [LogisticRegression()]},
         {"cv": "loo"},
     ],
     ids=str,
@@ -156,7 +161,7 @@ def test_a_strategy_that_knows_nothing_of_labels_of_tasks():
     codes, features, y = labelled()
     X = np.column_stack([codes, features])
     tree = DecisionTreeClassifier(max_depth=1, random_state=0)
-    model = SharingClassifier(strategies=[("tree", tree)], task_column=0).fit(X, y)
+    model = SharingClassifier(tree, strategies=[("tree", tree)], task_column=0, cv=2).fit(X, y)
     model.strategies_ = {"tree": tree.fit(features[:, [0, 0, 1, 2]], y)}
     model._mixing = np.ones((1, 5))
     told = model.predict_proba(X)
@@ -168,7 +173,7 @@ def test_rare_labels():
     codes, features, y = make_problem(SharingClassifier, n=15)
     y[[0, 20]] = 2  # one row of a label in a task
     y[codes == 3] = 1  # a task of one label
-    model = SharingClassifier().fit(features, y, tasks=codes)
+    model = SharingClassifier(cv=3).fit(features, y, tasks=codes)
     told = model.predict_proba(features, tasks=codes)
     assert_allclose(told.sum(axis=1), 1)
     assert_allclose(told[codes == 3], np.tile([0.0, 1.0, 0.0], (15, 1)))
@@ -180,7 +185,7 @@ def test_missing_labels_of_outputs():
     features, Y = make_outputs(SharingClassifier)
     Y = np.array(["low", "high"], dtype=object)[Y]
     Y[::5, 1] = None
-    model = SharingClassifier().fit(features, Y)
+    model = SharingClassifier(LogisticRegression(), cv=2).fit(features, Y)
     told = model.predict_proba(features)
     assert [part.shape for part in told] == [(24, 2)] * 3
     assert_allclose(np.sum(told, axis=2), 1)
@@ -191,11 +196,10 @@ def test_missing_labels_of_outputs():
 # --- one C for all tasks ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_penalty_is_that_of_least_loss(weighted):
+def test_the_penalty_is_that_of_least_loss():
     codes, features, y = make_problem(SharingClassifier, n=15, noise=1.0)
-    weights = np.random.default_rng(0).uniform(0.1, 3, 60) if weighted else np.ones(60)
-    given = {"sample_weight": weights} if weighted else {}
+    weights = np.random.default_rng(0).uniform(0.1, 3, 60)
+    given = {"sample_weight": weights}
     model = TunedLogistic(PerTaskClassifier()).fit(features, y, tasks=codes, **given)
     losses = []
     folds = TaskKFold(3, shuffle=True, stratify=True, random_state=0)
@@ -219,7 +223,7 @@ def test_the_penalty_is_chosen_once(monkeypatch):
     choose = TunedLogistic._choose
     monkeypatch.setattr(TunedLogistic, "_choose", lambda *a: chosen.append(1) or choose(*a))
     codes, features, y = make_problem(SharingClassifier)
-    SharingClassifier().fit(features, y, tasks=codes)
+    SharingClassifier(cv=2).fit(features, y, tasks=codes)
     assert len(chosen) == 1
 
 
@@ -228,7 +232,7 @@ def test_the_penalty_of_few_rows_and_of_outputs():
     assert TunedLogistic(PerTaskClassifier()).fit(features, y, tasks=codes).C_ == 1.0
     features, Y = make_outputs(SharingClassifier)
     weights = np.random.default_rng(0).uniform(0.5, 2, size=Y.shape)
-    for given in (None, weights[:, 0], weights):
+    for given in (None, weights):
         model = TunedLogistic(PerTaskClassifier()).fit(features, Y, sample_weight=given)
         assert model.C_ in PENALTIES
         assert len(model.predict_proba(features)) == 3
@@ -241,6 +245,12 @@ def changed(X, row, column, value):
     X = X.astype(object)
     X[row, column] = value
     return X
+
+
+@cache
+def fitted(cls):
+    codes, features, y = make_problem(cls)
+    return cls(task_column=0, cv=2).fit(np.column_stack([codes, features]), y)
 
 
 @both
@@ -259,7 +269,7 @@ def test_tables_that_do_not_do(cls, spoil, message):
     X = np.column_stack([codes, features])
     with pytest.raises(ValueError, match=message):
         cls(task_column=0).fit(spoil(X), y)
-    model = cls(task_column=0).fit(X, y)
+    model = fitted(cls)
     with pytest.raises(ValueError, match=message):
         model.predict(spoil(X))
 
@@ -273,10 +283,10 @@ def test_calls_that_do_not_do(cls):
         model.fit(X, y, tasks=codes)
     with pytest.raises(ValueError, match="contains NaN"):
         model.fit(X, np.where(codes == 1, np.nan, y))
-    model.fit(X, y)
+    model = fitted(cls)
     with pytest.raises(ValueError, match=r"X has 3 features, but Sharing.* expecting 4"):
         model.predict(X[:, :-1])
     with pytest.raises(ValueError, match="task 9 was not seen in fit, which had 0, 1, 2, 3"):
         model.predict(changed(X, 0, 0, 9))
     with pytest.raises(ValueError, match="was fitted with `tasks`: pass tasks= here too"):
-        cls().fit(features, y, tasks=codes).predict(features)
+        cls(quick(cls), cv=2).fit(features, y, tasks=codes).predict(features)
