@@ -421,10 +421,14 @@ def test_judging_by_a_plain_loop(make, hurt):
     baseline = np.array([1.0, 0, 0])
 
     def mixture(cells, losses):
-        alone = clearly_hurt(losses, problem, cells, 3)
-        voting = cells & ~np.isin(problem.codes, np.flatnonzero(alone))
-        kept = share_kept(losses, problem, voting)
-        return Mixture(kept * problem.choose(voting) + (1 - kept) * baseline, alone)
+        judged, alone = losses, np.zeros(3, dtype=bool)
+        for _ in range(4):  # the tasks that it hurts leave, one round after the other
+            alone = alone | clearly_hurt(judged, problem, cells, 3)
+            voting = cells & ~np.isin(problem.codes, np.flatnonzero(alone))
+            kept = share_kept(losses, problem, voting)
+            weights = kept * problem.choose(voting) + (1 - kept) * baseline
+            judged = np.array([losses[0], problem.losses(weights, np.arange(len(folds)))])
+        return Mixture(weights, alone)
 
     first = {fold: Mixture(problem.choose(folds != fold)) for fold in range(4)}
     losses = losses_of(problem, folds, first)
