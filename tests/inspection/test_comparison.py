@@ -319,7 +319,7 @@ def blas_threads():
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
-@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
+@pytest.mark.parametrize("backend", ["sequential", "threading"])
 def test_the_process_is_left_as_it_was(backend):
     X = np.column_stack([np.tile([0, 1], 20), np.zeros(40)])
     tests = np.arange(40).reshape(20, 2)
@@ -330,8 +330,7 @@ def test_the_process_is_left_as_it_was(backend):
     expected = [int(X[train[0], 1] > 0) for train, _ in folds]
     assert 0 < sum(expected) < 20
     filters, show = list(warnings.filters), warnings.showwarning
-    inner = {"inner_max_num_threads": 2} if backend == "loky" else {}
-    with threadpool_limits(2, user_api="blas"), parallel_config(backend, **inner):
+    with threadpool_limits(2, user_api="blas"), parallel_config(backend):
         before = blas_threads()
         found = compare_strategies(X, np.ones(40), [Slow()], cv=folds, task_column=0, n_jobs=4)
         assert blas_threads() == before
