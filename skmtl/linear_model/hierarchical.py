@@ -356,21 +356,28 @@ def common_share(coef, absent):
     return np.minimum(share, 1.0)  # not above it by rounding
 
 
-def merged(old, new):
-    """A copy of `new` that has the tasks of `old` as well."""
+def join_tasks(old, new):
+    """A copy of `new` that has the linear models of `old` as well, and the order of both's tasks.
+
+    The order puts what is made of the old tasks' values and then the new ones' by sorted id.
+    """
     both = copy.copy(new)
-    labels = np.concatenate([old.tasks_, new.tasks_])
-    order = np.argsort(labels, kind="stable")
-    for name in ("tasks_", "coef_", "intercept_", "noise_variance_"):
+    order = np.argsort(np.concatenate([old.tasks_, new.tasks_]), kind="stable")
+    for name in ("tasks_", "coef_", "intercept_"):
         values = np.concatenate([getattr(old, name), getattr(new, name)])
         setattr(both, name, values[order])
-    both.absent_features_ = None
-    if old.absent_features_ is not None or new.absent_features_ is not None:
-        masks = [
-            np.zeros(m.coef_.shape, bool) if m.absent_features_ is None else m.absent_features_
-            for m in (old, new)
-        ]
+    masks = [model.absent_features_ for model in (old, new)]
+    if any(mask is not None for mask in masks):
+        none = [np.zeros((len(m.tasks_), m.coef_.shape[-1]), dtype=bool) for m in (old, new)]
+        masks = [n if mask is None else mask for mask, n in zip(masks, none, strict=True)]
         both.absent_features_ = np.concatenate(masks)[order]
+    return both, order
+
+
+def merged(old, new):
+    """A copy of `new` that has the tasks of `old` as well."""
+    both, order = join_tasks(old, new)
+    both.noise_variance_ = np.concatenate([old.noise_variance_, new.noise_variance_])[order]
     factors = old._fitted["factors"] + new._fitted["factors"]
     both._fitted = {**new._fitted, "factors": [factors[k] for k in order]}
     for name in ("white_coef", "noise"):

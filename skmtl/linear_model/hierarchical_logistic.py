@@ -12,7 +12,7 @@ from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
 from skmtl.labels import labels_of_tasks, read_labels
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
-from skmtl.linear_model.hierarchical import common_share
+from skmtl.linear_model.hierarchical import common_share, join_tasks
 from skmtl.solvers.empirical_bayes import DiagonalCovariance
 from skmtl.solvers.hierarchical import Standardisation
 from skmtl.solvers.label_stacks import (
@@ -386,21 +386,10 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
 
 def merged(old, new):
     """A copy of `new` that has the tasks of `old` as well."""
-    both = copy.copy(new)
-    order = np.argsort(np.concatenate([old.tasks_, new.tasks_]), kind="stable")
-
-    def both_of(one, other):
-        return np.concatenate([one, other])[order]
-
-    for name in ("tasks_", "coef_", "intercept_"):
-        setattr(both, name, both_of(getattr(old, name), getattr(new, name)))
-    own = both_of(old._own_labels[:-1], new._own_labels[:-1])
+    both, order = join_tasks(old, new)
+    own = np.concatenate([old._own_labels[:-1], new._own_labels[:-1]])[order]
     both._own_labels = np.vstack([own, new._own_labels[-1]])
     both.task_classes_ = [both.classes_[labels] for labels in own]
-    absent = [model.absent_features_ for model in (old, new)]
-    if any(mask is not None for mask in absent):
-        none = [np.zeros((len(m.tasks_), m.coef_.shape[-1]), dtype=bool) for m in (old, new)]
-        masks = [b if a is None else a for a, b in zip(absent, none, strict=True)]
-        both.absent_features_ = both_of(*masks)
-    both._has_rows = np.append(both_of(old._has_rows[:-1], new._has_rows[:-1]), False)
+    has_rows = np.concatenate([old._has_rows[:-1], new._has_rows[:-1]])[order]
+    both._has_rows = np.append(has_rows, False)
     return both
