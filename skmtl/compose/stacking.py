@@ -9,7 +9,7 @@ from scipy.optimize import minimize, nnls
 from skmtl import frames
 
 EXACT = 1e-9  # score over its mean below which it is rounding
-HURT = 0.15  # how often any task that is not hurt is thought to be
+HURT, ANY_HURT = 0.01, 0.15  # how often a task, or any, that is not hurt is thought to be
 LEAST_ROOT = 0.1  # of a task, relative to the mean, where the error of a gain is judged
 LEAST_PROBABILITY = 1e-6  # of what a task had not shown in training
 HEAVY = 1e4  # weight of the equation that makes weights sum to one
@@ -238,7 +238,7 @@ def clearly_hurt(losses, problem, cells, n_tasks):
     squares = np.bincount(codes, (gained - means[codes]) ** 2, minlength=n_tasks)
     freedom = np.maximum(counts - 1, 1)
     error = np.sqrt(squares / freedom / np.maximum(counts, 1))
-    level = HURT / max(np.sum(counts > 1), 1)  # Bonferroni
+    level = min(HURT, ANY_HURT / max(np.sum(counts > 1), 1))  # Bonferroni
     return (counts > 1) & (means < stats.t.ppf(level, freedom) * error)
 
 
