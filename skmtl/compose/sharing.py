@@ -116,7 +116,7 @@ class Sharing(ComposedEstimator):
         folds = np.full(len(table.y), -1)
         for fold, (_, test) in enumerate(splits):
             folds[test] = fold
-        mixing = self._choose(candidates, predicted, table.y, cells, folds)
+        mixing = self._choose(candidates, predicted, table.y, cells, folds, list(strategies))
         self._fit_used(strategies, fitted, mixing, table)
         return self
 
@@ -270,7 +270,7 @@ class Sharing(ComposedEstimator):
         check_splits(splits)
         return splits
 
-    def _choose(self, candidates, predicted, y, cells, folds):
+    def _choose(self, candidates, predicted, y, cells, folds, names):
         """Shares (n_strategies, n_tasks + 1); sets the gains that are to be expected."""
         n_tasks = len(self.tasks_)
         places = (cells.rows, cells.codes) if y.ndim == 2 else (cells.rows,)
@@ -283,13 +283,14 @@ class Sharing(ComposedEstimator):
         if len(candidates) == 1:
             weights[0] = 1.0
         elif not judged.any():
+            alone_used = HIERARCHICAL if HIERARCHICAL in names else POOLED
+            weights[names.index(alone_used)] = 1.0
             warnings.warn(
-                "no task has two rows, so that no strategy can be judged: the one that shares most "
-                "by itself is used alone.",
+                "no task has two rows, so that no strategy can be judged: "
+                f"{alone_used!r} is used alone.",
                 UserWarning,
                 stacklevel=3,
             )
-            weights[predicted.shape[0] - 1] = 1.0
         else:
             mixed = np.einsum("ckr,kr->cr", candidates[:, :, codes], predicted[:, judged])
             given = np.ones(len(rows)) if cells.weights is None else cells.weights[judged]

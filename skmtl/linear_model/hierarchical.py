@@ -175,14 +175,8 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         return self
 
     def _check_parameters(self):
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} is not one of {', '.join(known)}."
-                )
+        check_options(self, CHOICES)
         check_number(self.rank, "rank", low=1, integer=True)
-        check_number(self.tol, "tol")
-        check_number(self.max_iter, "max_iter", low=1, integer=True)
 
     def _maximise(self, tasks, n_features):
         estimate = maximise(
@@ -196,13 +190,7 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
             max_iter=self.max_iter,
             random=check_random_state(self.random_state),
         )
-        if not estimate.converged:
-            warnings.warn(
-                f"the variances did not converge in {self.max_iter} steps to tol={self.tol:g}: "
-                "raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        warn_unless_found(estimate, self)
         return estimate
 
     def _keep(self, data, standard, estimate, fitted):
@@ -326,24 +314,51 @@ class HierarchicalRidge(MultiTaskLinearRegressor):
         return merged(self, adapted) if add else adapted
 
     def _read_new_tasks(self, X, y, tasks, sample_weight):
-        self._check_layout(tasks)
-        if self._layout in ("one", "outputs"):
-            raise ValueError(
-                "adapt needs tasks with rows of their own, but fit had no task ids: fit with a "
-                "column of them (stack_tasks), or refit with the new rows."
-            )
-        X, ids = self._split_ids(X, tasks, reset=False)
-        X = self._read_features(X, reset=False)
+        X, ids = read_new_features(self, X, tasks)
         y, _ = read_targets(y, self)
         y = y if y.ndim == 1 else self._single_output(y)
         check_consistent_length(X, y)
-        known = match(ids, self.tasks_) >= 0
-        if known.any():
-            raise ValueError(
-                f"task {ids[np.argmax(known)].item()!r} was in fit: adapt is for new tasks, "
-                "refit to learn from more rows of an old one."
-            )
         return make_task_data(X, y, ids=ids, sample_weight=sample_weight)
+
+
+def check_options(model, choices):
+    """Raise unless the parameters named by `choices` are among them, and the steps are numbers."""
+    for name, known in choices.items():
+        value = getattr(model, name)
+        if value not in known:
+            raise ValueError(f"{name}={value!r} is not one of {', '.join(known)}.")
+    check_number(model.tol, "tol")
+    check_number(model.max_iter, "max_iter", low=1, integer=True)
+
+
+def warn_unless_found(estimate, model):
+    """Say that the variances are not the best ones, to whom called fit."""
+    if not estimate.converged:
+        warnings.warn(
+            f"the variances did not converge in {model.max_iter} steps to tol={model.tol:g}: "
+            "raise max_iter or tol.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+
+def read_new_features(model, X, tasks):
+    """Features and ids of tasks that a fitted model does not have."""
+    model._check_layout(tasks)
+    if model._layout in ("one", "outputs"):
+        raise ValueError(
+            "adapt needs tasks with rows of their own, but fit had no task ids: fit with a "
+            "column of them (stack_tasks), or refit with the new rows."
+        )
+    X, ids = model._split_ids(X, tasks, reset=False)
+    X = model._read_features(X, reset=False)
+    known = match(ids, model.tasks_) >= 0
+    if known.any():
+        raise ValueError(
+            f"task {ids[np.argmax(known)].item()!r} was in fit: adapt is for new tasks, "
+            "refit to learn from more rows of an old one."
+        )
+    return X, ids
 
 
 def common_share(coef, absent):

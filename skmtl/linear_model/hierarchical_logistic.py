@@ -1,18 +1,21 @@
 """Hierarchical (empirical Bayes) logistic regression: how much is shared is learned."""
 
 import copy
-import warnings
 from dataclasses import replace
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_consistent_length
 
-from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
 from skmtl.labels import labels_of_tasks, read_labels
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
-from skmtl.linear_model.hierarchical import common_share, join_tasks
+from skmtl.linear_model.hierarchical import (
+    check_options,
+    common_share,
+    join_tasks,
+    read_new_features,
+    warn_unless_found,
+)
 from skmtl.solvers.empirical_bayes import DiagonalCovariance
 from skmtl.solvers.hierarchical import Standardisation
 from skmtl.solvers.label_stacks import (
@@ -31,7 +34,7 @@ from skmtl.solvers.laplace import (
 )
 from skmtl.solvers.random_coefficients import FittedTasks
 from skmtl.task_data import make_task_data
-from skmtl.tasks import describe_ids, match
+from skmtl.tasks import describe_ids
 from skmtl.threads import suited_threads
 
 CHOICES = {"covariance": ("diagonal", "spherical", "intercept"), "mean": ("learned", "zero")}
@@ -176,7 +179,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         -------
         self : object
         """
-        self._check_parameters()
+        check_options(self, CHOICES)
         data = self._read_training_data(X, y, tasks, sample_weight)
         data, own = self._note_labels(data)
         if self.store_loo and data.shared_rows:
@@ -203,14 +206,6 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
                 self.loo_proba_ = left_out
         return self
 
-    def _check_parameters(self):
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                value = getattr(self, name)
-                raise ValueError(f"{name}={value!r} is not one of {', '.join(known)}.")
-        check_number(self.tol, "tol")
-        check_number(self.max_iter, "max_iter", low=1, integer=True)
-
     def _maximise(self, labelled, n_features):
         n_inputs = n_features + bool(self.fit_intercept)
         family = DiagonalCovariance.of(self.covariance, n_features, n_inputs)
@@ -224,13 +219,7 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
             tol=self.tol,
             max_iter=self.max_iter,
         )
-        if not estimate.converged:
-            warnings.warn(
-                f"the variances did not converge in {self.max_iter} steps to tol={self.tol:g}: "
-                "raise max_iter or tol.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        warn_unless_found(estimate, self)
         return estimate
 
     def _keep(self, data, own, standard, estimate, fitted):
@@ -343,23 +332,10 @@ class HierarchicalLogistic(MultiTaskLinearClassifier):
         return merged(self, adapted) if add else adapted
 
     def _read_new_tasks(self, X, y, tasks, sample_weight):
-        self._check_layout(tasks)
-        if self._layout in ("one", "outputs"):
-            raise ValueError(
-                "adapt needs tasks with rows of their own, but fit had no task ids: fit with a "
-                "column of them (stack_tasks), or refit with the new rows."
-            )
-        X, ids = self._split_ids(X, tasks, reset=False)
-        X = self._read_features(X, reset=False)
+        X, ids = read_new_features(self, X, tasks)
         y, _, _ = read_labels(y, self)
         y = y if y.ndim == 1 else self._single_output(y)
         check_consistent_length(X, y)
-        known = match(ids, self.tasks_) >= 0
-        if known.any():
-            raise ValueError(
-                f"task {ids[np.argmax(known)].item()!r} was in fit: adapt is for new tasks, "
-                "refit to learn from more rows of an old one."
-            )
         new = ~np.isin(y, self.classes_)
         if new.any():
             raise ValueError(

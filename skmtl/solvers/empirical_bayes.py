@@ -336,5 +336,5 @@ def maximise(
         of_family = np.full(len(family.start), data.n_tasks**-0.5)
         scale = np.concatenate([of_family, scale[n_coef:]])
         objective, converged = climb(likelihood, theta, scale, tol=tol, max_iter=max_iter)
-    posterior = likelihood.value(likelihood.best[1])[1]  # kept by none before, for its size
+    posterior = likelihood.value(likelihood.best[1])[1]  # too large to be kept on the way
     return Estimate(posterior, noise_level(posterior.prior.noise), objective, converged)

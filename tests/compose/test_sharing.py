@@ -17,6 +17,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from skmtl import (
     HierarchicalRidge,
+    MultiTaskRidge,
     MultiTaskRidgeCV,
     PerTaskRegressor,
     SharingClassifier,
@@ -423,3 +424,13 @@ def test_a_classifier_without_probabilities():
     X, y = table(SharingClassifier)
     with pytest.raises(TypeError, match="is no classifier with predict_proba"):
         SharingClassifier(Ridge(), task_column=0).fit(X, y)
+
+
+def test_what_no_row_can_judge_is_left_to_the_strategy_of_the_library():
+    """Not to one of the user, who may have added the worst."""
+    rng = np.random.RandomState(0)
+    X = np.column_stack([np.arange(12), rng.normal(size=(12, 2))])
+    model = SharingRegressor(task_column=0, strategies=[MultiTaskRidge()])
+    with pytest.warns(UserWarning, match="'hierarchical' is used alone"):
+        model.fit(X, X[:, 1])
+    assert model.strategy_weights_["hierarchical"] == 1
