@@ -9,19 +9,56 @@ SMALLEST_SQUARE = 1e-270
 
 
 class Penalty(BaseEstimator):
-    """A convex penalty on the coefficients W (n_features, n_tasks).
+    """A penalty on the coefficients W (n_features, n_tasks).
 
-    A penalty is the sum of a *gauge* (positively homogeneous: norms, and W >= 0) and a *ridge*
-    (weights of squared entries). Solvers add the ridge to the smooth loss and meet the gauge
-    through its proximal map; the duality gap needs the dual norm of the gauge.
+    A primitive has ``value(W)``, the proximal map ``prox(W, step)`` and, being positively
+    homogeneous (a *gauge*: norms, and W >= 0), a ``dual_norm(Z)``; that is all that the splitting
+    solver needs. ``alpha`` scales it. What is not a gauge overrides ``conjugate``.
 
-    ``alpha`` scales a penalty, ``factor`` multiplies it feature by feature (0: free).
+    Penalties that are sums over the rows of W (``by_rows``) go to faster solvers, which treat
+    *gauge* and *ridge* (weights of squared entries) apart; ``factor`` multiplies these feature by
+    feature (0: free).
     """
 
+    by_rows = False  # a sum over rows of norms l1 and l2 and ridges
+    by_features = False  # a sum over rows of anything: steps may differ from row to row
+    convex = True
+    constrains = False  # infinite for some W
+    kind = "whole"
+    nests = ()  # kinds of terms whose proximal maps may come before, and the sum's is exact
+    ignores_common = False  # adding one vector to the coefficients of all tasks changes nothing
+    adds_up = True  # may be part of a sum
     rank = 0  # in a sum, proximal maps are applied in the order of rank
 
-    def check(self, n_features):
+    def check(self, n_features, n_tasks=None):
         """Raise ValueError or TypeError for parameters that make no sense."""
+        check_alpha(self)
+
+    def scaled(self, by):
+        """The penalty times a number."""
+        return type(self)(**{**self.get_params(deep=False), "alpha": self.alpha * by})
+
+    def conjugate(self, Y, V):
+        """(bound, energy): the conjugate at s Y is at most s^2 energy / 2, for s bound <= 1.
+
+        ``V`` is the point that Y is (nearly) a subgradient at.
+        """
+        return self.dual_norm(Y), 0.0
+
+    def named_for(self, labels):
+        """The penalty for tasks with these ids."""
+        return self
+
+    def majorant(self, W):
+        """A convex penalty that touches this one at W and is, but for a constant, above it.
+
+        W=None asks for one to start from.
+        """
+        return self
+
+    def free_features(self, n_features):
+        """Mask of the features that are not penalised."""
+        return np.zeros(n_features, dtype=bool)
 
     def gauge(self):
         """The part that is not a ridge, or None."""
@@ -42,6 +79,14 @@ class Penalty(BaseEstimator):
 class FactoredPenalty(Penalty):
     """A penalty alpha * sum_j factor_j f(w_j) over the rows w_j of W."""
 
+    by_features = True
+
+    def free_features(self, n_features):
+        return self.weights(n_features) == 0
+
+    def dual_norm(self, Z):
+        return self.row_dual_norms(Z).max(initial=0.0)
+
     def weights(self, n_features):
         """alpha * factor of every feature."""
         factor = np.ones(n_features) if self.factor is None else np.asarray(self.factor, float)
@@ -52,12 +97,9 @@ class FactoredPenalty(Penalty):
             return self
         return type(self)(**{**self.get_params(), "factor": np.asarray(self.factor, float)[rows]})
 
-    def check(self, n_features):
+    def check(self, n_features, n_tasks=None):
         name = type(self).__name__
-        if isinstance(self.alpha, bool) or not isinstance(self.alpha, numbers.Real):
-            raise TypeError(f"alpha of {name} must be a number, but it is {self.alpha!r}.")
-        if not 0 <= self.alpha < np.inf:
-            raise ValueError(f"alpha of {name} is {self.alpha}: it must be finite and >= 0.")
+        check_alpha(self)
         if self.factor is not None:
             self._check_factor(name, n_features)
         if getattr(self, "positive", False) and not self.weights(n_features).all():
@@ -75,6 +117,15 @@ class FactoredPenalty(Penalty):
             )
         if not (np.isfinite(factor).all() and (factor >= 0).all()):
             raise ValueError(f"the penalty factors of {name} must be finite and >= 0.")
+
+
+def check_alpha(penalty):
+    """Raise unless alpha is a number >= 0."""
+    name, alpha = type(penalty).__name__, penalty.alpha
+    if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real):
+        raise TypeError(f"alpha of {name} must be a number, but it is {alpha!r}.")
+    if not 0 <= alpha < np.inf:
+        raise ValueError(f"alpha of {name} is {alpha}: it must be finite and >= 0.")
 
 
 class Sum(Penalty):
@@ -116,11 +167,40 @@ class Sum(Penalty):
     def gauges(self):
         return [part for part in self.terms() if part.gauge() is not None]
 
-    def check(self, n_features):
+    def check(self, n_features, n_tasks=None):
         for part in (self.first, self.second):
             if not isinstance(part, Penalty):
                 raise TypeError(f"a sum takes penalties, but one part is {part!r}.")
-            part.check(n_features)
+            if not part.adds_up:
+                raise TypeError(
+                    f"{type(part).__name__} cannot be added to a penalty: it has coefficients of "
+                    "its own. Put the sum inside it."
+                )
+            part.check(n_features, n_tasks)
+
+    @property
+    def by_rows(self):
+        return self.first.by_rows and self.second.by_rows
+
+    @property
+    def convex(self):
+        return self.first.convex and self.second.convex
+
+    def scaled(self, by):
+        return Sum(self.first.scaled(by), self.second.scaled(by))
+
+    def named_for(self, labels):
+        return Sum(self.first.named_for(labels), self.second.named_for(labels))
+
+    @property
+    def ignores_common(self):
+        return self.first.ignores_common and self.second.ignores_common
+
+    def majorant(self, W):
+        return Sum(self.first.majorant(W), self.second.majorant(W))
+
+    def free_features(self, n_features):
+        return self.first.free_features(n_features) & self.second.free_features(n_features)
 
     def gauge(self):
         gauges = self.gauges()

@@ -30,6 +30,9 @@ class L21(FactoredPenalty):
            [0. , 0. ]])
     """
 
+    by_rows = True
+    kind = "rows"
+    nests = ("chain", "entries")
     rank = 2
 
     def __init__(self, alpha=1.0, *, factor=None, positive=False):
@@ -93,6 +96,9 @@ class L1(FactoredPenalty):
     array([[2.5, 0. ]])
     """
 
+    by_rows = True
+    kind = "entries"
+    nests = ("chain",)
     rank = 1
     entrywise = True
 
@@ -143,6 +149,9 @@ class SquaredL2(FactoredPenalty):
     array([[ 1.5, -0.2]])
     """
 
+    by_rows = True
+    kind = "quadratic"
+
     def __init__(self, alpha=1.0, *, factor=None):
         self.alpha = alpha
         self.factor = factor
@@ -152,6 +161,12 @@ class SquaredL2(FactoredPenalty):
 
     def prox(self, W, step):
         return W / (1.0 + step * self.weights(len(W))[:, None])
+
+    def conjugate(self, Y, V):
+        weights = self.weights(len(Y))
+        if Y[weights == 0].any():
+            return np.inf, 0.0
+        return 0.0, np.sum(Y**2 / np.where(weights > 0, weights, 1.0)[:, None])
 
     def gauge(self):
         return None

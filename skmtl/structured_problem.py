@@ -1,0 +1,175 @@
+"""Squared loss + a penalty of any structure: parts, duality gap, the smallest trivial alpha.
+
+Where the penalty is a sum over rows, `skmtl.problem.Problem` is faster; here W is a sum of
+parts (n_parts, n_features, n_tasks), and of the penalty only proximal maps and dual norms are
+known. The smooth part is the same.
+"""
+
+from copy import copy
+
+import numpy as np
+
+from skmtl.penalties import Decomposed, SquaredL2
+from skmtl.penalties.structure import Structure
+from skmtl.problem import Problem
+from skmtl.solvers.resolvent import LARGEST_SIDE, make_resolvent, summed_gram
+
+EPS = np.finfo(float).eps
+
+
+class StructuredProblem:
+    """Squared loss of a TaskData plus a penalty of any structure.
+
+    Parameters
+    ----------
+    data : TaskData or TaskSums
+    penalty : Penalty
+        Convex.
+    labels : ndarray of shape (n_tasks,), optional
+        The task ids, to which graphs refer; those of the data by default.
+    fit_intercept : bool
+    n_bar : float, optional
+        Divides the loss; None: the mean weight of a task.
+
+    Attributes
+    ----------
+    quadratic : Gram, Rows or MaskedRows
+    structure : Structure
+    shape : tuple
+        (n_parts, n_kept_features, n_tasks), the shape of the parts.
+    """
+
+    def __init__(self, data, penalty, *, labels=None, fit_intercept=True, n_bar=None):
+        self.labels = data.labels if labels is None else labels
+        self._set_penalty(penalty, data.n_features)
+        # The squared-loss problem of the features that are penalised.
+        self._base = Problem(data, self._stand_in(), fit_intercept=fit_intercept, n_bar=n_bar)
+        self.quadratic, self.n_features = self._base.quadratic, data.n_features
+        self.memory = {}  # what the solver learned: for all penalties on these data
+        self._build()
+
+    def with_penalty(self, penalty):
+        """The same data under another penalty; read again only if other features are free."""
+        other = copy(self)
+        other._set_penalty(penalty, self.n_features)
+        if not np.array_equal(other.free, self.free):
+            other._base = self._base.with_penalty(other._stand_in())
+            other.quadratic, other.memory = other._base.quadratic, {}
+        other._build()
+        return other
+
+    def _set_penalty(self, penalty, n_features):
+        penalty.check(n_features, len(self.labels))
+        self.full_penalty = penalty
+        self.free = penalty.free_features(n_features)
+
+    def _stand_in(self):
+        return SquaredL2(1.0, factor=(~self.free).astype(float))
+
+    def _build(self):
+        penalty = self.full_penalty.named_for(self.labels)
+        self.penalty = penalty.restrict(~self.free) if self.free.any() else penalty
+        self.structure = Structure(self.penalty, *self._base.shape)
+        self.shape = (len(self.structure.parts), *self._base.shape)
+
+    def resolvent(self):
+        """What solves ridge-like systems of the loss."""
+        by_features = self.structure.by_features
+        key = "resolvent by features" if by_features else "resolvent"
+        if key not in self.memory:
+            self.memory[key] = make_resolvent(self.quadratic, by_features=by_features)
+        return self.memory[key]
+
+    # --- certificate ----------------------------------------------------------------------
+
+    def certificate(self, parts, Ys=None, Vs=None):
+        """(parts, primal, dual) objectives, the parts with what is free at its optimum.
+
+        The dual point is the residual times the best s in [0, 1 / bound]; Ys are subgradients of
+        the units at Vs, as from the solver.
+        """
+        W, product, parts = self._settled(parts)
+        cross, energy = self.quadratic.cross, self.quadratic.energy
+        fitted, squared = np.sum(cross * W), np.sum(W * product)
+        primal = 0.5 * squared - fitted + energy + self.structure.value(parts)
+        points = [
+            [V] * len(part.units) for V, part in zip(parts, self.structure.parts, strict=True)
+        ]
+        bound, curved = self.structure.conjugate(cross - product, Ys, points if Vs is None else Vs)
+        linear = 2.0 * energy - fitted
+        quadratic = linear - fitted + squared + curved
+        best = linear / quadratic if quadratic > 0 else 0.0
+        scale = min(max(best, 0.0), 1.0 / bound if bound > 0 else np.inf)
+        if not np.isfinite(scale) or not np.isfinite(curved):
+            scale = 0.0
+            quadratic = 0.0
+        return parts, primal, scale * linear - 0.5 * scale**2 * quadratic
+
+    def gap(self, primal, dual):
+        """Relative to the objective of W = 0."""
+        return max((primal - dual) / self.quadratic.energy, EPS)
+
+    def _settled(self, parts):
+        """Coefficients, their product with G, and the parts, with the common model at its best."""
+        W = parts.sum(axis=0)
+        product = self.quadratic.product(W)
+        common = self.structure.common_part
+        if common is None:
+            return W, product, parts
+        parts = parts.copy()
+        for _ in range(2):  # the second step is for rounding errors
+            total = np.sum(self.quadratic.cross - product, axis=1)
+            step = (self._pooled_inverse() @ total)[:, None]
+            parts[common] += step
+            W = W + step
+            product = product + self.quadratic.product(np.repeat(step, W.shape[1], axis=1))
+        return W, product, parts
+
+    def _pooled_inverse(self):
+        """Pseudo-inverse of the sum of all Gram matrices."""
+        if "pooled" not in self.memory:
+            if self.shape[1] > LARGEST_SIDE:
+                raise ValueError(
+                    f"a free model of all tasks has too many features ({self.shape[1]}): give it a "
+                    "penalty, such as Common(SquaredL2(...))."
+                )
+            levels, basis = np.linalg.eigh(summed_gram(self.quadratic))
+            used = levels > len(levels) * EPS * levels[-1]
+            self.memory["pooled"] = (basis[:, used] / levels[used]) @ basis[:, used].T
+        return self.memory["pooled"]
+
+    # --- as seen from outside ---------------------------------------------------------------
+
+    def kept_start(self, coef):
+        """Kept rows of coefficients (n_features, n_tasks), or of their parts, as a start."""
+        shape = (self.n_features, self.shape[2])
+        if coef is None or coef.shape not in (shape, (self.shape[0], *shape)):
+            return None
+        if coef.ndim == 3:
+            return np.array(coef[:, ~self.free], dtype=np.float64)
+        parts = np.zeros(self.shape)
+        parts[-1] = coef[~self.free]
+        return parts
+
+    def complete(self, parts):
+        """Coefficients (n_features, n_tasks) and intercepts (n_tasks,) of all features."""
+        return self._base.complete(parts.sum(axis=0))
+
+    def complete_parts(self, parts):
+        """Parts of the coefficients with all features, a dict of (n_features, n_tasks).
+
+        Features without a penalty are in the first part that leaves them free.
+        """
+        coef, _ = self.complete(parts)
+        full = np.zeros((len(parts), *coef.shape))
+        full[:, ~self.free] = parts
+        if self.free.any():
+            owners = [part.free_features(self.n_features) for _, part in self._full_parts()]
+            owner = np.argmax(owners, axis=0)
+            for feature in np.flatnonzero(self.free):
+                full[owner[feature], feature] = coef[feature]
+        return dict(zip(self.structure.names, full, strict=True))
+
+    def _full_parts(self):
+        penalty = self.full_penalty
+        return penalty.parts() if isinstance(penalty, Decomposed) else [("", penalty)]
