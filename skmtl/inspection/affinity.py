@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
 from sklearn.base import clone, is_classifier
 
-from skmtl.inspection.drawing import MOST_LABELS, import_pandas, new_axes, short_names, thinned
+from skmtl.inspection.drawing import import_pandas
+from skmtl.inspection.heat_map import similarity_order
 from skmtl.inspection.held_out import make_folds, read_table, task_column_of
+from skmtl.inspection.relation_map import TaskRelationDisplay
 from skmtl.inspection.relations import (
     correlations,
     errors_of_outputs,
@@ -24,7 +24,6 @@ UNITS = {
     "errors": "gain in rmse over own model (%)",
     "coefficients": "correlation of predicted deviations",
 }
-MOST_VALUES = 10  # with more tasks the cells are too small for numbers
 COLOURED = 0.95  # share of the cells of "errors" that the colour scale covers
 
 
@@ -86,73 +85,30 @@ class TaskAffinity:
         -------
         matplotlib axes
         """
-        n_tasks = len(self.tasks)
-        side = np.clip(0.2 * min(n_tasks, MOST_LABELS), 3.2, 7.5)
-        room = 0.07 * max(map(len, short_names(self.tasks)))  # inches for the names
-        ax = new_axes(ax, figsize=(side + 1.6 + room, side + 0.6 + room))
-        values = self.affinity[np.ix_(self.order, self.order)]
-        limit = self._limit() if limit is None else limit
-        image = ax.imshow(values, cmap=cmap, vmin=-limit, vmax=limit, interpolation="nearest")
-        ax.set_facecolor("#bbbbbb")  # seen where an affinity is not defined
-        beyond = [bool((values < -limit).any()), bool((values > limit).any())]
-        extend = {(True, True): "both", (True, False): "min", (False, True): "max"}
-        bar = ax.figure.colorbar(
-            image, ax=ax, label=UNITS[self.method], extend=extend.get(tuple(beyond), "neither")
-        )
+        limit = self.limit if limit is None else limit
+        display = TaskRelationDisplay.from_matrix(self, ax=ax, cmap=cmap, limit=limit)
         if self.method == "errors":
-            bar.ax.set_ylim(-limit, min(limit, 100.0))  # no gain is above 100 %
-        self._label(ax)
-        if n_tasks <= MOST_VALUES:
-            write_values(ax, values, limit)
-        return ax
+            display.colorbar_.ax.set_ylim(-limit, min(limit, 100.0))  # no gain is above 100 %
+        return display.ax_
 
-    def _limit(self):
+    @property
+    def unit(self):
+        """What the values are."""
+        return UNITS[self.method]
+
+    @property
+    def directions(self):
+        """What a row and what a column stands for; None if they mean the same."""
+        return ("model of task", "predicts task") if self.method == "errors" else None
+
+    @property
+    def limit(self):
+        """The affinity that has the strongest colour in a figure."""
         if self.method == "coefficients":
             return 1.0
         others = self.affinity[~np.eye(len(self.tasks), dtype=bool)]
         others = np.abs(others[np.isfinite(others)])
         return max(float(np.quantile(others, COLOURED)), 1e-9) if len(others) else 100.0
-
-    def _label(self, ax):
-        shown = thinned(len(self.tasks))
-        names = short_names(self.tasks[self.order[shown]])
-        size = 8 if len(shown) <= 20 else 6.5
-        upright = 90 if sum(map(len, names)) > 30 else 0
-        ax.set_xticks(shown, names, rotation=upright, fontsize=size)
-        ax.set_yticks(shown, names, fontsize=size)
-        if self.method == "errors":
-            ax.set_xlabel("predicts task")
-            ax.set_ylabel("model of task")
-        skipped = "" if len(shown) == len(self.tasks) else f", 1 in {shown[1]} named"
-        ax.set_title(f"{len(self.tasks)} tasks, ordered by similarity{skipped}", fontsize=10)
-
-
-def write_values(ax, values, limit):
-    """The numbers of a heat map into its cells."""
-    for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
-            colour = "white" if abs(value) > 0.6 * limit else "black"
-            value = round(value, 2 if limit <= 1 else None) + 0  # no "-0"
-            ax.text(column, row, f"{value:g}", ha="center", va="center", color=colour, fontsize=8)
-
-
-def similarity_order(affinity):
-    """Positions of the tasks in the leaves of average-linkage clustering, ordered optimally.
-
-    Bar-Joseph, Gifford, Jaakkola 2001, *Fast optimal leaf ordering for hierarchical clustering*.
-    """
-    n_tasks = len(affinity)
-    others = ~np.eye(n_tasks, dtype=bool)
-    similarity = (affinity + affinity.T) / 2.0
-    known = similarity[others & np.isfinite(similarity)]
-    if n_tasks < 3 or not len(known):
-        return np.arange(n_tasks)
-    similarity = np.where(np.isfinite(similarity), similarity, known.min())
-    distance = np.where(others, known.max() - similarity, 0.0)
-    tree = hierarchy.linkage(
-        squareform(distance, checks=False), method="average", optimal_ordering=True
-    )
-    return hierarchy.leaves_list(tree)
 
 
 def task_affinity(

@@ -1,12 +1,13 @@
 """What the figures share: optional imports, colours, labels that stay readable."""
 
 import numpy as np
+from sklearn.isotonic import isotonic_regression
 
 # Okabe and Ito: told apart by the colour-blind.
 BETTER, WORSE, NEUTRAL = "#0072b2", "#d55e00", "#555555"
 CYCLE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 MARKERS = "osD^vPX"
-LONGEST = 18  # characters of a task's name
+LONGEST, LONGEST_FEATURE = 18, 30  # characters of the name of a task, of a feature
 MOST_LABELS = 40
 ENOUGH_FOR_TREND = 20
 HUGE, SMALL = 200.0, 20.0  # with gains beyond the first, the scale is linear up to the second
@@ -36,10 +37,10 @@ def import_pandas():
     return pandas
 
 
-def short_names(labels):
-    """Names of tasks for a figure."""
+def short_names(labels, longest=LONGEST):
+    """Names of tasks, or of something else, for a figure."""
     names = [str(label) for label in np.asarray(labels).tolist()]
-    return [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in names]
+    return [name if len(name) <= longest else name[: longest - 1] + "…" for name in names]
 
 
 def thinned(n_labels, most=MOST_LABELS):
@@ -151,3 +152,13 @@ def _covered(box, points, line, taken, frame):
     outside = (box[0] < frame[0]).any() or (box[1] > frame[1]).any()
     crosses = box[0, 1] < line < box[1, 1]
     return inside + crosses + 10 * texts + 10 * outside
+
+
+def spread(heights, gap):
+    """Heights up to 1 in the same order, moved as little as keeps them a gap apart."""
+    order = np.argsort(heights, kind="stable")
+    steps = gap * np.arange(len(heights))
+    # Without their steps the heights must not fall: the least-squares fit under that condition.
+    moved = np.empty(len(heights))
+    moved[order] = steps + isotonic_regression(heights[order] - steps, y_max=1.0 - steps[-1])
+    return moved
