@@ -9,7 +9,7 @@ from copy import copy
 
 import numpy as np
 
-from skmtl.penalties import Decomposed, SquaredL2
+from skmtl.penalties import SquaredL2
 from skmtl.penalties.structure import Structure
 from skmtl.problem import Problem
 from skmtl.solvers.resolvent import LARGEST_SIDE, make_resolvent, summed_gram
@@ -25,8 +25,8 @@ class StructuredProblem:
     data : TaskData or TaskSums
     penalty : Penalty
         Convex.
-    labels : ndarray of shape (n_tasks,), optional
-        The task ids, to which graphs refer; those of the data by default.
+    labels : ndarray of shape (n_tasks,) or None
+        The task ids, to which graphs refer; None if the penalty is already that of the columns.
     fit_intercept : bool
     n_bar : float, optional
         Divides the loss; None: the mean weight of a task.
@@ -39,12 +39,12 @@ class StructuredProblem:
         (n_parts, n_kept_features, n_tasks), the shape of the parts.
     """
 
-    def __init__(self, data, penalty, *, labels=None, fit_intercept=True, n_bar=None):
-        self.labels = data.labels if labels is None else labels
+    def __init__(self, data, penalty, *, labels, fit_intercept=True, n_bar=None):
+        self.labels, self.n_tasks = labels, data.n_tasks
         self._set_penalty(penalty, data.n_features)
         # The squared-loss problem of the features that are penalised.
-        self._base = Problem(data, self._stand_in(), fit_intercept=fit_intercept, n_bar=n_bar)
-        self.quadratic, self.n_features = self._base.quadratic, data.n_features
+        self.base = Problem(data, self._stand_in(), fit_intercept=fit_intercept, n_bar=n_bar)
+        self.quadratic, self.n_features = self.base.quadratic, data.n_features
         self.memory = {}  # what the solver learned: for all penalties on these data
         self._build()
 
@@ -53,13 +53,13 @@ class StructuredProblem:
         other = copy(self)
         other._set_penalty(penalty, self.n_features)
         if not np.array_equal(other.free, self.free):
-            other._base = self._base.with_penalty(other._stand_in())
-            other.quadratic, other.memory = other._base.quadratic, {}
+            other.base = self.base.with_penalty(other._stand_in())
+            other.quadratic, other.memory = other.base.quadratic, {}
         other._build()
         return other
 
     def _set_penalty(self, penalty, n_features):
-        penalty.check(n_features, len(self.labels))
+        penalty.check(n_features, self.n_tasks)
         self.full_penalty = penalty
         self.free = penalty.free_features(n_features)
 
@@ -67,10 +67,12 @@ class StructuredProblem:
         return SquaredL2(1.0, factor=(~self.free).astype(float))
 
     def _build(self):
-        penalty = self.full_penalty.named_for(self.labels)
+        penalty = self.full_penalty
+        if self.labels is not None:
+            penalty = penalty.for_columns(self.labels, np.arange(self.n_tasks))
         self.penalty = penalty.restrict(~self.free) if self.free.any() else penalty
-        self.structure = Structure(self.penalty, *self._base.shape)
-        self.shape = (len(self.structure.parts), *self._base.shape)
+        self.structure = Structure(self.penalty, *self.base.shape)
+        self.shape = (len(self.structure.parts), *self.base.shape)
 
     def resolvent(self):
         """What solves ridge-like systems of the loss."""
@@ -153,23 +155,28 @@ class StructuredProblem:
 
     def complete(self, parts):
         """Coefficients (n_features, n_tasks) and intercepts (n_tasks,) of all features."""
-        return self._base.complete(parts.sum(axis=0))
+        return self.base.complete(parts.sum(axis=0))
 
-    def complete_parts(self, parts):
-        """Parts of the coefficients with all features, a dict of (n_features, n_tasks).
+    def complete_parts(self, parts, coef):
+        """Parts of the coefficients, a dict of (n_features, n_tasks)."""
+        return parts_with_free(self, parts, coef)
 
-        Features without a penalty are in the first part that leaves them free.
-        """
-        coef, _ = self.complete(parts)
-        full = np.zeros((len(parts), *coef.shape))
-        full[:, ~self.free] = parts
-        if self.free.any():
-            owners = [part.free_features(self.n_features) for _, part in self._full_parts()]
-            owner = np.argmax(owners, axis=0)
-            for feature in np.flatnonzero(self.free):
-                full[owner[feature], feature] = coef[feature]
-        return dict(zip(self.structure.names, full, strict=True))
 
-    def _full_parts(self):
-        penalty = self.full_penalty
-        return penalty.parts() if isinstance(penalty, Decomposed) else [("", penalty)]
+def parts_with_free(problem, parts, coef):
+    """Parts with all features, by name; one that is free is in the first part that frees it.
+
+    Parameters
+    ----------
+    problem : StructuredProblem or StructuredLossProblem
+    parts : ndarray of shape (n_parts, n_kept_features, n_columns)
+    coef : ndarray of shape (n_features, n_columns)
+        Their sum, and the coefficients of free features.
+    """
+    free = problem.full_penalty.free_features(problem.n_features)
+    full = np.zeros((len(parts), *coef.shape))
+    full[:, ~free] = parts
+    if free.any():
+        masks = [part.free_features(problem.n_features) for _, part in problem.full_penalty.parts()]
+        owner = np.argmax(masks, axis=0)
+        full[owner[free], free] = coef[free]
+    return dict(zip(problem.structure.names, full, strict=True))

@@ -24,6 +24,7 @@ class Penalty(BaseEstimator):
     by_features = False  # a sum over rows of anything: steps may differ from row to row
     convex = True
     constrains = False  # infinite for some W
+    relates_tasks = False  # columns are not alike: tasks have an order, a graph or a common model
     kind = "whole"
     nests = ()  # kinds of terms whose proximal maps may come before, and the sum's is exact
     ignores_common = False  # adding one vector to the coefficients of all tasks changes nothing
@@ -45,8 +46,18 @@ class Penalty(BaseEstimator):
         """
         return self.dual_norm(Y), 0.0
 
-    def named_for(self, labels):
-        """The penalty for tasks with these ids."""
+    def for_columns(self, labels, tasks, n_classes=1):
+        """The penalty of a matrix with `n_classes` columns for each of some tasks.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_tasks,)
+            The ids of all tasks.
+        tasks : ndarray of shape (n_column_tasks,)
+            Positions of the tasks that have columns, in their order.
+        n_classes : int
+            Columns per task, next to each other.
+        """
         return self
 
     def majorant(self, W):
@@ -186,11 +197,16 @@ class Sum(Penalty):
     def convex(self):
         return self.first.convex and self.second.convex
 
+    @property
+    def relates_tasks(self):
+        return self.first.relates_tasks or self.second.relates_tasks
+
     def scaled(self, by):
         return Sum(self.first.scaled(by), self.second.scaled(by))
 
-    def named_for(self, labels):
-        return Sum(self.first.named_for(labels), self.second.named_for(labels))
+    def for_columns(self, labels, tasks, n_classes=1):
+        parts = (self.first, self.second)
+        return Sum(*(part.for_columns(labels, tasks, n_classes) for part in parts))
 
     @property
     def ignores_common(self):

@@ -47,6 +47,10 @@ class Decomposed(Penalty):
     def convex(self):
         return self.shared.convex and self.specific.convex
 
+    @property
+    def relates_tasks(self):
+        return self.shared.relates_tasks or self.specific.relates_tasks
+
     def _each(self, method, *arguments):
         made = (getattr(part, method)(*arguments) for part in (self.shared, self.specific))
         return Decomposed(*made)
@@ -54,8 +58,8 @@ class Decomposed(Penalty):
     def scaled(self, by):
         return self._each("scaled", by)
 
-    def named_for(self, labels):
-        return self._each("named_for", labels)
+    def for_columns(self, labels, tasks, n_classes=1):
+        return self._each("for_columns", labels, tasks, n_classes)
 
     def restrict(self, rows):
         return self._each("restrict", rows)

@@ -29,6 +29,7 @@ class TaskL21(Penalty):
            [3.6, 0. ]])
     """
 
+    relates_tasks = True
     kind = "columns"
     nests = ("entries",)
     rank = 2
@@ -49,6 +50,11 @@ class TaskL21(Penalty):
             )
         if not (np.isfinite(factor).all() and (factor > 0).all()):
             raise ValueError("the factors of TaskL21 must be finite and > 0.")
+
+    def for_columns(self, labels, tasks, n_classes=1):
+        factor = None if self.factor is None else np.asarray(self.factor, float)[tasks]
+        penalty = TaskL21(self.alpha, factor=factor)
+        return penalty if n_classes == 1 else Classwise(penalty, n_classes)
 
     def weights(self, n_tasks):
         factor = np.ones(n_tasks) if self.factor is None else np.asarray(self.factor, float)
@@ -212,3 +218,45 @@ def largest_ratio(norms, weights):
     """The largest norm / weight; infinite where nothing is penalised and a norm is not 0."""
     free = np.where(norms > 0, np.inf, 0.0)
     return np.divide(norms, weights, out=free, where=weights > 0).max(initial=0.0)
+
+
+class Classwise(Penalty):
+    """A penalty of tasks with several columns each: their classes take the place of features.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        Of the matrix (n_features * n_classes, n_tasks).
+    n_classes : int
+    """
+
+    def __init__(self, penalty, n_classes):
+        self.penalty = penalty
+        self.n_classes = n_classes
+
+    constrains = property(lambda self: self.penalty.constrains)
+    rank = property(lambda self: self.penalty.rank)
+
+    def check(self, n_features, n_tasks=None):
+        self.penalty.check(n_features * self.n_classes, n_tasks)
+
+    def scaled(self, by):
+        return Classwise(self.penalty.scaled(by), self.n_classes)
+
+    def _stack(self, W):
+        return W.reshape(len(W), -1, self.n_classes).swapaxes(1, 2).reshape(
+            len(W) * self.n_classes, -1
+        )
+
+    def value(self, W):
+        return self.penalty.value(self._stack(W))
+
+    def prox(self, W, step):
+        P = self.penalty.prox(self._stack(W), step)
+        return P.reshape(len(W), self.n_classes, -1).swapaxes(1, 2).reshape(W.shape)
+
+    def dual_norm(self, Z):
+        return self.penalty.dual_norm(self._stack(Z))
+
+    def conjugate(self, Y, V):
+        return self.penalty.conjugate(self._stack(Y), self._stack(V))

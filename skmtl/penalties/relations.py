@@ -5,13 +5,14 @@ from scipy import sparse
 
 from skmtl.graphs import adjacency, laplacian
 from skmtl.penalties.base import Penalty, Sum
-from skmtl.penalties.groups import TaskL21
+from skmtl.penalties.groups import Classwise, TaskL21
 from skmtl.penalties.total_variation import total_variation_prox
 
 
 class GraphPenalty(Penalty):
     """A penalty over the edges of a graph of tasks."""
 
+    relates_tasks = True
     ignores_common = True
 
     def check(self, n_features, n_tasks=None):
@@ -19,8 +20,17 @@ class GraphPenalty(Penalty):
         if n_tasks is not None and not isinstance(self.graph, dict):
             adjacency(self.graph, np.arange(n_tasks))
 
-    def named_for(self, labels):
-        return type(self)(adjacency(self.graph, labels), self.alpha)
+    def for_columns(self, labels, tasks, n_classes=1):
+        weights = adjacency(self.graph, labels)[np.ix_(tasks, tasks)]
+        if n_classes > 1:
+            weights = self._for_classes(weights, n_classes)
+        return type(self)(weights, self.alpha)
+
+    def _for_classes(self, weights, n_classes):
+        raise ValueError(
+            f"{type(self).__name__} is for tasks with one column of coefficients each, but these "
+            f"have {n_classes} labels: use Graph, or two labels."
+        )
 
     def _adjacency(self, n_tasks):
         return adjacency(self.graph, np.arange(n_tasks))
@@ -54,6 +64,9 @@ class Graph(GraphPenalty):
     def __init__(self, graph="complete", alpha=1.0):
         self.graph = graph
         self.alpha = alpha
+
+    def _for_classes(self, weights, n_classes):
+        return np.kron(weights, np.eye(n_classes))
 
     def gauge(self):
         return None
@@ -142,12 +155,18 @@ class TotalVariation(Penalty):
     array([[0.5 , 1.  , 8.25, 8.25]])
     """
 
+    relates_tasks = True
     kind = "chain"
     by_features = True
     ignores_common = True
 
     def __init__(self, alpha=1.0):
         self.alpha = alpha
+
+    def for_columns(self, labels, tasks, n_classes=1):
+        if (np.diff(tasks) < 0).any():
+            raise ValueError("TotalVariation needs tasks with equally many labels.")
+        return self if n_classes == 1 else Classwise(self, n_classes)
 
     def value(self, W):
         return self.alpha * np.abs(np.diff(W, axis=1)).sum()
@@ -189,7 +208,7 @@ class Common(Penalty):
     array([[2.5, 2.5]])
     """
 
-    constrains = True
+    constrains = relates_tasks = True
 
     def __init__(self, penalty=None):
         self.penalty = penalty
@@ -208,6 +227,16 @@ class Common(Penalty):
         if not isinstance(self.penalty, Penalty) or not self.penalty.adds_up:
             raise TypeError(f"Common takes a penalty such as L1(0.1), but it is {self.penalty!r}.")
         self.penalty.check(n_features, 1)
+
+    def for_columns(self, labels, tasks, n_classes=1):
+        if n_classes == 1:
+            return self
+        if self.penalty is None:
+            raise ValueError(
+                f"a free common model is for tasks with one column of coefficients each, but these "
+                f"have {n_classes} labels: give it a penalty, as in Common(SquaredL2(0.01))."
+            )
+        return Classwise(self, n_classes)
 
     def scaled(self, by):
         return Common(None if self.penalty is None else self.penalty.scaled(by))

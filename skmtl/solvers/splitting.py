@@ -122,7 +122,11 @@ class SplittingSteps:
         known = problem.memory.get("state")
         if start is None and known is not None and known["signature"] == signature:
             self.rho = known["rho"]
-            self.P, self.V, self.U = known["P"], known["V"], known["U"]
+            self.P, self.V = list(known["P"]), [list(Vs) for Vs in known["V"]]
+            self.U = [
+                [Y / (rho * self.scale) for Y in Ys]
+                for rho, Ys in zip(self.rho, known["Ys"], strict=True)
+            ]
         else:
             self._start_at(start)
         self.signature = signature
@@ -158,8 +162,14 @@ class SplittingSteps:
         return float(np.mean(self.scale))
 
     def remember(self):
-        state = {"signature": self.signature, "rho": self.rho}
-        self.problem.memory["state"] = state | {"P": self.P, "V": self.V, "U": self.U}
+        """Keep all that the next penalty, or the next model of a loss, can start from."""
+        self.problem.memory["state"] = {
+            "signature": self.signature,
+            "rho": self.rho,
+            "P": list(self.P),
+            "V": [list(Vs) for Vs in self.V],
+            "Ys": self.point()[1],
+        }
 
     def point(self):
         """Parts, subgradients and their points."""
@@ -170,7 +180,7 @@ class SplittingSteps:
             ]
         )
         Ys = [[rho * self.scale * U for U in Us] for rho, Us in zip(self.rho, self.U, strict=True)]
-        return parts, Ys, self.V
+        return parts, Ys, [list(Vs) for Vs in self.V]
 
     # --- the fixed point ---------------------------------------------------------------------
 

@@ -1,0 +1,150 @@
+"""From a TaskData, a loss and a penalty to fitted coefficients: which problem, which solver.
+
+Penalties that are sums over rows have methods of their own; all others are split. A concave
+penalty is met by a sequence of convex majorants.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skmtl.loss_problem import LossProblem
+from skmtl.penalties import Decomposed
+from skmtl.problem import Problem
+from skmtl.solvers import proximal_newton, splitting, structured_newton, working_set
+from skmtl.structured_loss_problem import StructuredLossProblem
+from skmtl.structured_problem import StructuredProblem
+
+MOST_MAJORANTS = 100
+SETTLED = 1e-9  # decrease of a concave objective relative to the first one
+
+
+class Fitted(NamedTuple):
+    """A fit of one penalty.
+
+    ``coef`` (n_features, n_columns) and ``intercept`` (n_columns,); ``parts``, a dict of
+    coefficients if the penalty is `Decomposed`, else None; the certificate; ``objectives``,
+    the objective after each majorant, of a concave penalty.
+    """
+
+    coef: np.ndarray
+    intercept: np.ndarray
+    parts: dict | None
+    gap: float
+    n_iter: int
+    converged: bool
+    solver: str
+    objectives: list
+
+
+def pose(data, penalty, loss_parts=None, *, fit_intercept=True):
+    """The problem of a convex penalty.
+
+    Parameters
+    ----------
+    data : TaskData
+    penalty : Penalty
+    loss_parts : list of Part, optional
+        None is the squared loss of all tasks.
+    fit_intercept : bool
+
+    Returns
+    -------
+    Problem, StructuredProblem, LossProblem or StructuredLossProblem
+    """
+    if loss_parts is None:
+        if penalty.by_rows:
+            return Problem(data, penalty, fit_intercept=fit_intercept)
+        return StructuredProblem(data, penalty, labels=data.labels, fit_intercept=fit_intercept)
+    kind = LossProblem if penalty.by_rows else StructuredLossProblem
+    return kind(data, penalty, loss_parts, fit_intercept=fit_intercept)
+
+
+def solve(problem, *, tol, max_iter, start=None, solver="auto"):
+    """Minimise any problem by the method that is made for it."""
+    options = {"tol": tol, "max_iter": max_iter, "start": start}
+    if isinstance(problem, StructuredLossProblem):
+        return structured_newton.solve(problem, **options)
+    if isinstance(problem, LossProblem):
+        return proximal_newton.solve(problem, **options)
+    if isinstance(problem, StructuredProblem):
+        return splitting.solve(problem, **options)
+    return working_set.solve(problem, **options, solver=solver)
+
+
+def fit(
+    data,
+    penalty,
+    loss_parts=None,
+    *,
+    fit_intercept=True,
+    tol,
+    max_iter,
+    start=None,
+    solver="auto",
+):
+    """Fit a penalty, convex or concave.
+
+    Parameters
+    ----------
+    data, penalty, loss_parts, fit_intercept
+        As of `pose`.
+    tol : float
+        Relative duality gap to reach, of each majorant if the penalty is concave.
+    max_iter : int
+    start : ndarray of shape (n_features, n_columns) or (n_parts, n_features, n_columns), optional
+    solver : str
+
+    Returns
+    -------
+    Fitted
+    """
+    limits = {"tol": tol, "max_iter": max_iter, "solver": solver}
+    if penalty.convex:
+        problem = pose(data, penalty, loss_parts, fit_intercept=fit_intercept)
+        solution = solve(problem, start=problem.kept_start(start), **limits)
+        return _fitted(problem, penalty, solution, [])
+    convex = penalty.majorant(start)
+    problem = pose(data, convex, loss_parts, fit_intercept=fit_intercept)
+    objectives, best, spent = [], None, 0
+    for _ in range(MOST_MAJORANTS):
+        solution = solve(problem, start=problem.kept_start(start), **limits)
+        spent += solution.n_iter
+        fitted = _fitted(problem, penalty, solution, objectives)
+        start = full_start(fitted)
+        objectives.append(loss_of(data, fitted, problem) + penalty.value(start))
+        if best is not None and objectives[-1] >= objectives[-2] - SETTLED * abs(objectives[0]):
+            if objectives[-1] > objectives[-2]:  # by less than the tolerance of a majorant
+                objectives.pop()
+                fitted = best
+            break
+        best = fitted
+        problem = problem.with_penalty(penalty.majorant(start))
+    return fitted._replace(n_iter=spent, objectives=objectives)
+
+
+def full_start(fitted):
+    """Coefficients, or parts of them in one array, to start another fit from."""
+    if fitted.parts is None:
+        return fitted.coef
+    return np.stack(list(fitted.parts.values()))
+
+
+def loss_of(data, fitted, problem):
+    """The loss of a fit."""
+    if isinstance(problem, LossProblem):
+        coef = np.zeros(fitted.coef.shape)
+        coef[:] = fitted.coef
+        return problem.loss(problem._at(coef).fitted)
+    errors = data.squared_errors(fitted.coef, fitted.intercept)
+    n_bar = problem.n_bar if isinstance(problem, Problem) else problem.base.n_bar
+    return 0.5 * np.sum(errors) / n_bar
+
+
+def _fitted(problem, penalty, solution, objectives):
+    coef, intercept = problem.complete(solution.coef)
+    parts = None
+    if isinstance(penalty, Decomposed):
+        parts = problem.complete_parts(solution.coef, coef)
+    certificate = (solution.gap, solution.n_iter, solution.converged, solution.solver)
+    return Fitted(coef, intercept, parts, *certificate, objectives)
