@@ -14,9 +14,11 @@ from skmtl.solvers.working_set import ROUNDING, Solution
 
 NAME = "splitting"
 ROUND = 10  # iterations from one duality gap to the next: a round
+PROGRESS = 0.8  # an accelerated point is kept if it reduces the smallest residual so far
 MEMORY = 6  # iterations that an accelerated point combines
 LARGEST_STATE = 4_000_000  # entries; with more, there is no acceleration
 RELAXATION = 1.6
+SMALL_PART = 0.01
 ADAPTED_ROUNDS = 60  # afterwards the step size stays, as convergence asks for
 LARGEST_CHANGE = 5.0
 WORTH_A_CHANGE = 1.3
@@ -59,17 +61,16 @@ def solve(problem, *, tol, max_iter, start=None):
         if gap <= tol or n_iter >= max_iter:
             steps.remember()
             return Solution(best[0], gap, max(n_iter, 1), bool(gap <= tol), NAME)
-        accelerated_round(steps)
+        accelerated_round(steps, adapt=n_iter < ADAPTED_ROUNDS)
         n_iter += 1
-        if n_iter <= ADAPTED_ROUNDS:
-            steps.adapt()
 
 
-def accelerated_round(steps):
-    """Iterations, then one point that combines them, kept if it is nearer to being fixed.
+def accelerated_round(steps, *, adapt):
+    """Iterations, then other step sizes if they are needed, else a point that combines iterations.
 
-    Anderson 1965; Walker, Ni 2011, *Anderson acceleration for fixed-point iterations*, SIAM
-    Journal on Numerical Analysis 49. Without a kept point this is the plain method.
+    That is kept if it is nearer to being fixed than all before; without it this is the plain
+    method. Walker, Ni 2011, *Anderson acceleration for fixed-point iterations*, SIAM Journal on
+    Numerical Analysis 49.
     """
     before, moves, after = None, [], []
     for number in range(ROUND):
@@ -81,7 +82,7 @@ def accelerated_round(steps):
             after.append(steps.state())
             moves.append(after[-1] - before)
             before = after[-1]
-    if len(moves) < 2:
+    if (adapt and steps.adapt()) or len(moves) < 2:
         return
     differences = np.diff(np.stack(moves), axis=0)
     gram = differences @ differences.T
@@ -95,8 +96,12 @@ def accelerated_round(steps):
     plain = steps.copies()
     steps.set_state(jump)
     steps.iterate()
-    if np.linalg.norm(steps.state() - jump) > np.linalg.norm(moves[-1]):
+    reached = np.linalg.norm(steps.state() - jump)
+    steps.residual = min(steps.residual, np.linalg.norm(moves[-1]))
+    if reached > PROGRESS * steps.residual:  # else points could go round in circles
         steps.set_copies(plain)
+    else:
+        steps.residual = reached
 
 
 class SplittingSteps:
@@ -235,7 +240,7 @@ class SplittingSteps:
         self.stiff_mean = 0.0 if free.any() else 1.0 / self.inverse_together.sum()
         if not self.edges.any():
             self.stiff_mean = self.stiff
-        self.mean_solver = None
+        self.mean_solver, self.residual = None, np.inf
 
     def iterate(self):
         rights = [self._right(number) for number in range(len(self.parts))]
@@ -287,6 +292,7 @@ class SplittingSteps:
         return alone - self.resolvent.apply(np.repeat(shift * mean, R.shape[1], axis=1), c)
 
     def _prox_steps(self):
+        sizes, pulls = np.zeros(len(self.parts)), np.zeros(len(self.parts))
         for number, (part, P) in enumerate(zip(self.parts, self.P, strict=True)):
             apart = moved = size = pull = 0.0
             Vs, Us = self.V[number], self.U[number]
@@ -301,22 +307,34 @@ class SplittingSteps:
                 size += np.sum(self.scale * V**2)
                 pull += np.sum(self.scale * Us[k] ** 2)
                 Vs[k] = V
-            self.apart[number] = np.sqrt(apart / size) if size > 0 else np.inf
-            self.moved[number] = np.sqrt(moved / pull) if pull > 0 else np.inf
+            self.apart[number], self.moved[number] = apart, moved
+            sizes[number], pulls[number] = size, pull
+        # A part that is nearly 0 is measured by the others.
+        sizes, pulls = (np.maximum(a, SMALL_PART * a.sum()) for a in (sizes, pulls))
+        self.apart = np.sqrt(_ratio(self.apart, sizes))
+        self.moved = np.sqrt(_ratio(self.moved, pulls))
 
     def adapt(self):
-        """Step sizes that balance how far both kinds of residuals are from 0, relatively."""
+        """Step sizes that balance how far both kinds of residuals are from 0, relatively.
+
+        Returns whether they changed.
+        """
         factors = np.ones(len(self.rho))
         sound = (self.apart > 0) & (self.moved > 0)
-        sound &= np.isfinite(self.apart) & np.isfinite(self.moved)
         factors[sound] = np.sqrt(self.apart[sound] / self.moved[sound])
         factors = np.clip(factors, 1.0 / LARGEST_CHANGE, LARGEST_CHANGE)
         factors[(factors > 1.0 / WORTH_A_CHANGE) & (factors < WORTH_A_CHANGE)] = 1.0
         if (factors == 1.0).all():
-            return
+            return False
         self.rho = self.rho * factors
         self.U = [[U / f for U in Us] for f, Us in zip(factors, self.U, strict=True)]
         self._measure()
+        return True
+
+
+def _ratio(a, b):
+    """a / b, and 0 (no reason to act on) where b is next to 0."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b > 1e-200)
 
 
 def _with_mean(R, apart, together):
