@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length
@@ -13,8 +13,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skmtl import frames
 from skmtl.documentation import complete_docstring
-from skmtl.task_data import make_task_data
+from skmtl.solvers.noise import noise_weights
+from skmtl.task_data import learns_noise, make_task_data, weigh_tasks
 from skmtl.tasks import check_task_ids, describe_ids, encode, group_rows, match, split_task_column
+from skmtl.threads import suited_threads
 
 UNKNOWN_TASK = ("error", "shared")
 
@@ -61,6 +63,10 @@ class TaskEstimator(BaseEstimator):
     def _read_training_data(self, X, y, tasks, sample_weight):
         """TaskData of a fit; settles the layout and sets `tasks_` and `absent_features_`."""
         self._check_shared_parameters()
+        task_weight = getattr(self, "task_weight", None)
+        noise = learns_noise(task_weight)
+        if noise:
+            self._check_noise_weights()
         X, ids = self._split_ids(X, tasks, reset=True)
         X = self._read_features(X, reset=True)
         y, names = self._read_y(y)
@@ -73,11 +79,30 @@ class TaskEstimator(BaseEstimator):
             ids=ids,
             labels=names,
             sample_weight=sample_weight,
-            task_weight=getattr(self, "task_weight", None),
+            task_weight=None if noise else task_weight,
         )
         self._settle_layout(ids, y, data.labels)
         self.absent_features_ = data.absent_features(self._feature)
+        if noise:
+            with suited_threads(data):
+                fit_intercept = getattr(self, "fit_intercept", True)
+                data = weigh_tasks(data, noise_weights(data, fit_intercept=fit_intercept))
+        self.task_weight_ = data.task_weight
         return data
+
+    def _check_noise_weights(self):
+        """Raise ValueError where task_weight="noise" has no meaning."""
+        name = type(self).__name__
+        if is_classifier(self):
+            raise ValueError(
+                f"task_weight='noise' weighs tasks by the noise of their targets, which labels do "
+                f"not have: {name} takes None, 'balanced' or numbers."
+            )
+        if "noise" in self.get_params(deep=False):
+            raise ValueError(
+                f"task_weight='noise': {name} learns the noise of the tasks as part of its model "
+                "(parameter `noise`). Leave task_weight at None."
+            )
 
     def _read_y(self, y):
         """Targets as float64, NaN where they are missing, and the names of the columns of y."""

@@ -41,9 +41,11 @@ ESTIMATOR_TEXTS = {
         A task that fit did not see is an error, or predicted by the model that all tasks share.
     """,
     "task_weight": """
-    task_weight : None, "balanced", dict or array-like of shape (n_tasks,), default=None
+    task_weight : None, "balanced", "noise", dict or array-like of shape (n_tasks,), default=None
         None: every row counts the same; "balanced": every task does; or a factor per task, by task
-        id or in the order of the sorted ids.
+        id or in the order of the sorted ids. "noise" (regressors): the factors are proportional
+        to 1 / noise variance, estimated from the data, so that tasks with precise targets count
+        more (up to ten times the median); the total weight stays.
     """,
     "linear_attributes": """
     coef_ : ndarray of shape (n_tasks, n_features)
@@ -51,6 +53,8 @@ ESTIMATOR_TEXTS = {
     intercept_ : ndarray of shape (n_tasks,)
     tasks_ : ndarray of shape (n_tasks,)
         The task ids, sorted.
+    task_weight_ : ndarray of shape (n_tasks,)
+        The factor of every task.
     absent_features_ : ndarray of shape (n_tasks, n_features) or None
         Features that have no value in a task; None if there are none.
     """,

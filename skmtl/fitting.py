@@ -9,13 +9,15 @@ from typing import NamedTuple
 import numpy as np
 
 from skmtl.loss_problem import LossProblem
-from skmtl.penalties import Decomposed
 from skmtl.problem import Problem
 from skmtl.solvers import proximal_newton, splitting, structured_newton, working_set
+from skmtl.solvers.path import PathPoint
 from skmtl.structured_loss_problem import StructuredLossProblem
 from skmtl.structured_problem import StructuredProblem
+from skmtl.trivial_scale import trivial_scale
 
 MOST_MAJORANTS = 100
+MAJORANTS_ON_PATH = 4
 SETTLED = 1e-9  # decrease of a concave objective relative to the first one
 
 
@@ -37,15 +39,17 @@ class Fitted(NamedTuple):
     objectives: list
 
 
-def pose(data, penalty, loss_parts=None, *, fit_intercept=True):
+def pose(data, penalty, loss_parts=None, *, labels=None, fit_intercept=True):
     """The problem of a convex penalty.
 
     Parameters
     ----------
-    data : TaskData
+    data : TaskData or, for the squared loss, TaskSums
     penalty : Penalty
     loss_parts : list of Part, optional
         None is the squared loss of all tasks.
+    labels : ndarray of shape (n_tasks,), optional
+        The task ids; those of the data by default.
     fit_intercept : bool
 
     Returns
@@ -55,7 +59,8 @@ def pose(data, penalty, loss_parts=None, *, fit_intercept=True):
     if loss_parts is None:
         if penalty.by_rows:
             return Problem(data, penalty, fit_intercept=fit_intercept)
-        return StructuredProblem(data, penalty, labels=data.labels, fit_intercept=fit_intercept)
+        labels = data.labels if labels is None else labels
+        return StructuredProblem(data, penalty, labels=labels, fit_intercept=fit_intercept)
     kind = LossProblem if penalty.by_rows else StructuredLossProblem
     return kind(data, penalty, loss_parts, fit_intercept=fit_intercept)
 
@@ -70,6 +75,13 @@ def solve(problem, *, tol, max_iter, start=None, solver="auto"):
     if isinstance(problem, StructuredProblem):
         return splitting.solve(problem, **options)
     return working_set.solve(problem, **options, solver=solver)
+
+
+def alpha_max(problem):
+    """The factor of the penalty above which all that it can set to zero is zero."""
+    if isinstance(problem, (StructuredProblem, StructuredLossProblem)):
+        return trivial_scale(problem, solve)
+    return problem.null_dual_norm()
 
 
 def fit(
@@ -103,14 +115,14 @@ def fit(
     if penalty.convex:
         problem = pose(data, penalty, loss_parts, fit_intercept=fit_intercept)
         solution = solve(problem, start=problem.kept_start(start), **limits)
-        return _fitted(problem, penalty, solution, [])
+        return _fitted(problem, solution, [])
     convex = penalty.majorant(start)
     problem = pose(data, convex, loss_parts, fit_intercept=fit_intercept)
     objectives, best, spent = [], None, 0
     for _ in range(MOST_MAJORANTS):
         solution = solve(problem, start=problem.kept_start(start), **limits)
         spent += solution.n_iter
-        fitted = _fitted(problem, penalty, solution, objectives)
+        fitted = _fitted(problem, solution, objectives)
         start = full_start(fitted)
         objectives.append(loss_of(data, fitted, problem) + penalty.value(start))
         if best is not None and objectives[-1] >= objectives[-2] - SETTLED * abs(objectives[0]):
@@ -121,6 +133,29 @@ def fit(
         best = fitted
         problem = problem.with_penalty(penalty.majorant(start))
     return fitted._replace(n_iter=spent, objectives=objectives)
+
+
+def concave_path(problem, penalties, *, tol, max_iter):
+    """PathPoints of concave penalties, each from the majorant at the solution before.
+
+    Parameters
+    ----------
+    problem : Problem, LossProblem, or one of a structured penalty
+    penalties : iterable of Penalty
+        From strong to weak.
+    tol : float
+    max_iter : int
+    """
+    for penalty in penalties:
+        start, fitted = None, None
+        for _ in range(MAJORANTS_ON_PATH):
+            problem = problem.with_penalty(penalty.majorant(start))
+            kept = None if hasattr(problem, "memory") else problem.kept_start(start)
+            solution = solve(problem, tol=tol, max_iter=max_iter, start=kept)
+            fitted = _fitted(problem, solution, [])
+            start = full_start(fitted)
+        certificate = fitted.gap, fitted.n_iter, fitted.converged
+        yield PathPoint(fitted.coef, fitted.intercept, *certificate, fitted.parts)
 
 
 def full_start(fitted):
@@ -141,10 +176,10 @@ def loss_of(data, fitted, problem):
     return 0.5 * np.sum(errors) / n_bar
 
 
-def _fitted(problem, penalty, solution, objectives):
+def _fitted(problem, solution, objectives):
     coef, intercept = problem.complete(solution.coef)
     parts = None
-    if isinstance(penalty, Decomposed):
+    if hasattr(problem, "complete_parts"):
         parts = problem.complete_parts(solution.coef, coef)
     certificate = (solution.gap, solution.n_iter, solution.converged, solution.solver)
     return Fitted(coef, intercept, parts, *certificate, objectives)

@@ -37,11 +37,29 @@ class Part(NamedTuple):
         return (y[:, None] == labels).astype(np.float64)
 
 
+def column_tasks(parts):
+    """Task of every column of W, and the position of its label among those of the task."""
+    empty = np.zeros(0, dtype=int)
+    tasks = [np.repeat(part.tasks, part.n_columns) for part in parts]
+    positions = [
+        np.tile(np.arange(part.n_columns) + (part.n_columns == 1), len(part.tasks))
+        for part in parts
+    ]
+    return np.concatenate([empty, *tasks]), np.concatenate([empty, *positions])
+
+
 def centred(X, mean):
     """X - mean, and 0 for columns that are constant but for rounding."""
     X = X - mean
     X[:, np.abs(X).max(axis=0, initial=0.0) <= 16.0 * np.finfo(float).eps * np.abs(mean)] = 0.0
     return X
+
+
+def weighted_median(values, weights):
+    """The smallest value up to which there is half the weight."""
+    order = np.argsort(values, kind="stable")
+    total = np.cumsum(weights[order])
+    return values[order][np.searchsorted(total, 0.5 * total[-1] * (1.0 - 1e-12))]
 
 
 def make_layout(data, parts, *, fit_intercept):
@@ -61,6 +79,8 @@ class Layout:
     columns : list of ndarray of shape (n_part_tasks, K)
         The columns of W that belong to the tasks of each part.
     y, weights : list of ndarray
+    y_origin : ndarray of shape (n_columns,)
+        By what targets are centred, where only their distance to the prediction matters.
     """
 
     def __init__(self, data, parts, fit_intercept):
@@ -72,6 +92,19 @@ class Layout:
             self.columns.append(numbers.reshape(-1, part.n_columns))
             self.n_columns += size
         self._read(data, fit_intercept)
+        self.y_origin = np.zeros(self.n_columns)
+        if fit_intercept:
+            self._centre_targets()
+
+    def _centre_targets(self):
+        """Against rounding: targets far from 0 would drown the certificate."""
+        for k, (part, columns) in enumerate(zip(self.parts, self.columns, strict=True)):
+            if not part.loss.translates:
+                continue
+            y, weights = self.y[k][:, 0], self.weights[k][:, 0]
+            centre = np.array([weighted_median(y[c], weights[c]) for c in self.task_cells(k)])
+            self.y[k] = self.y[k] - self.spread(k, centre)[:, None]
+            self.y_origin[columns[:, 0]] = centre
 
     def cells(self, fitted):
         """(part, y, weights, fitted) of every part."""
@@ -94,13 +127,7 @@ class Layout:
 
     def column_tasks(self):
         """Task of every column, and the position of its label among those of the task."""
-        tasks, positions = [], []
-        for part, columns in zip(self.parts, self.columns, strict=True):
-            tasks.append(np.repeat(part.tasks, columns.shape[1]))
-            first = 1 if columns.shape[1] == 1 else 0
-            positions.append(np.tile(np.arange(columns.shape[1]) + first, len(columns)))
-        empty = np.zeros(0, dtype=int)
-        return np.concatenate([empty, *tasks]), np.concatenate([empty, *positions])
+        return column_tasks(self.parts)
 
     def _table(self, X, weights, cells, columns):
         """A TaskData whose tasks are the columns of W."""
@@ -132,6 +159,11 @@ class SharedLayout(Layout):
                 mean = share @ self.X
                 self.X = centred(self.X, mean)
                 self.origin = mean[:, None]
+
+    def task_cells(self, k):
+        """The cells of every task of part k."""
+        n_tasks = len(self.columns[k])
+        return [slice(task, None, n_tasks) for task in range(n_tasks)]
 
     def by_task(self, k, values):
         """Sums of cell values over the rows of every task of part k."""
@@ -218,6 +250,10 @@ class OwnLayout(Layout):
     def _tasks(self, k):
         """Of every task of part k the range of its cells, its rows in X and its columns of W."""
         return zip(pairwise(self.starts[k]), self.blocks[k], self.columns[k], strict=True)
+
+    def task_cells(self, k):
+        """The cells of every task of part k."""
+        return [slice(a, b) for a, b in pairwise(self.starts[k])]
 
     def by_task(self, k, values):
         """Sums of cell values over the rows of every task of part k."""

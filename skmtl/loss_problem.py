@@ -19,6 +19,7 @@ from skmtl.problem import Problem
 ARMIJO = 1e-4
 HALVINGS = 25
 EPS = np.finfo(float).eps
+PERFECT = 1e-28  # relative to predictions of 0; that of rounding errors squared
 
 
 class Point(NamedTuple):
@@ -61,11 +62,7 @@ class LossProblem:
         self.n_features = data.n_features
         self.n_bar = data.mean_task_weight if n_bar is None else n_bar
         self.layout = make_layout(data, parts, fit_intercept=fit_intercept)
-        fitted = [np.zeros(y.shape) for y in self.layout.y]
-        if fit_intercept and fitted:
-            weight = sum(v.sum() for v in self.layout.weights)
-            fitted = FreeDirections(self.layout, None, weight).settle(fitted)[1]
-        self.null_objective = self.loss(fitted)
+        self.null_objective, self._scale = self._null_objective()
         self._set_penalty(penalty)
 
     def with_penalty(self, penalty):
@@ -73,6 +70,21 @@ class LossProblem:
         other = copy(self)
         other._set_penalty(penalty)
         return other
+
+    def _null_objective(self):
+        """Loss of the best constant predictions, and a sum of losses that is not next to nothing.
+
+        Constant predictions that are perfect but for rounding (or at infinity) have a loss of 0.
+        """
+        fitted = [np.zeros(y.shape) for y in self.layout.y]
+        first = least = self.loss(fitted)
+        for _ in range(2 if self.fit_intercept else 0):  # at an optimum relative to what is reached
+            if least > PERFECT * first:
+                free = FreeDirections(self.layout, None, least * self.n_bar)
+                fitted = free.settle(fitted)[1]
+                least = self.loss(fitted)
+        least = least if least > PERFECT * first else 0.0
+        return least, self.n_bar * (least or first)
 
     def _set_penalty(self, penalty):
         penalty.check(self.n_features)
@@ -87,10 +99,9 @@ class LossProblem:
         self.shape = (len(self.kept), self.layout.n_columns)
         self.coupled = any(part.n_columns > 1 for part in self.layout.parts)
         self._directions = None
-        if self.null_objective > 0 and (self.fit_intercept or len(self.free)):
+        if self._scale > 0 and (self.fit_intercept or len(self.free)):
             design = self.design(self.free) if len(self.free) else None
-            scale = self.null_objective * self.n_bar
-            self._directions = FreeDirections(self.layout, design, scale)
+            self._directions = FreeDirections(self.layout, design, self._scale)
 
     def design(self, features):
         """Dense columns of X, after one of ones if there are intercepts."""
@@ -316,6 +327,7 @@ class LossProblem:
                 own = coef[self.free][:, columns]
                 coef[self.free[:, None, None], columns] = own - own.mean(axis=2, keepdims=True)
         intercept = point.intercept - np.sum(self.layout.origin * coef, axis=0)
+        intercept = intercept + self.layout.y_origin
         for columns in self.layout.columns:
             if columns.shape[1] > 1:
                 intercept[columns] -= intercept[columns].mean(axis=1, keepdims=True)

@@ -5,6 +5,7 @@ the same, the coefficients are a sum of parts.
 """
 
 import numpy as np
+from scipy import sparse
 
 from skmtl.free_directions import FreeDirections
 from skmtl.loss_problem import ARMIJO, EPS, HALVINGS, LossProblem, Point
@@ -41,15 +42,18 @@ class StructuredLossProblem(LossProblem):
         self.column_penalty = self._penalty_of_columns(penalty)
         self.free_mask = penalty.free_features(self.n_features)
         self.kept, self.free = np.flatnonzero(~self.free_mask), np.flatnonzero(self.free_mask)
-        kept_penalty = self.column_penalty
-        if len(self.free):
-            kept_penalty = kept_penalty.restrict(~self.free_mask)
-        self.structure = Structure(kept_penalty, len(self.kept), self.layout.n_columns)
+        self.structure = Structure(self.on_columns(penalty), len(self.kept), self.layout.n_columns)
         self.shape = (len(self.structure.parts), len(self.kept), self.layout.n_columns)
+        self.coupled = any(part.n_columns > 1 for part in self.layout.parts)
         self._directions = None
         if self._scale > 0 and (self.fit_intercept or len(self.free)):
             design = self.design(self.free) if len(self.free) else None
             self._directions = FreeDirections(self.layout, design, self._scale)
+
+    def on_columns(self, penalty):
+        """A penalty for the columns and the kept rows of the coefficients."""
+        penalty = self._penalty_of_columns(penalty)
+        return penalty.restrict(~self.free_mask) if len(self.free) else penalty
 
     def _penalty_of_columns(self, penalty):
         counts = {columns.shape[1] for columns in self.layout.columns}
@@ -100,8 +104,11 @@ class StructuredLossProblem(LossProblem):
     def model_dual(self, point, X, coef, intercept, damping, certificate):
         """The dual objective at the residual of a model's solution, or 0 where that is none.
 
-        It is orthogonal to all that is free, and nearly in the dual ball of the penalty.
+        It is orthogonal to all that is free, and nearly in the dual ball of the penalty. With
+        several columns per task, the model's slopes of a row do not sum to 0 as those of the loss.
         """
+        if self.coupled:
+            return 0.0
         moves = self.moves(point, np.arange(self.n_features), X, coef, intercept)
         slopes = []
         for (part, y, _, z), move in zip(self.layout.cells(point.fitted), moves, strict=True):
@@ -169,6 +176,31 @@ class StructuredLossProblem(LossProblem):
                 return self.settle(new), reached, step, -change
         return point, parts, 0.0, 0.0
 
+    # --- where a path starts -----------------------------------------------------------------
+
+    def null_correlation(self, penalty, solve):
+        """Minus the gradient of the loss at the optimum under a penalty (None: zero)."""
+        point, parts = self.start()
+        if penalty is not None:
+            problem = self.with_penalty(penalty)
+            problem.memory = {}
+            parts = solve(problem, tol=1e-10, max_iter=100).coef
+            point = problem._at(problem._full(parts))
+        return self.correlation(point)[self.kept]
+
+    def largest_curvature(self):
+        """The largest second derivative of the loss in a coefficient, at the null model."""
+        point, _ = self.start()
+        curvatures = [
+            v * part.loss.curvature(y, z) for part, y, v, z in self.layout.cells(point.fitted)
+        ]
+        squares = (
+            self.layout.X.multiply(self.layout.X)
+            if sparse.issparse(self.layout.X)
+            else (self.layout.X**2)
+        )
+        return float(self.layout.adjoint(squares, curvatures).max(initial=0.0) / self.n_bar)
+
     # --- as seen from outside ---------------------------------------------------------------
 
     def kept_start(self, coef):
@@ -187,5 +219,5 @@ class StructuredLossProblem(LossProblem):
         return super().complete(parts.sum(axis=0))
 
     def complete_parts(self, parts, coef):
-        """Parts of the coefficients, a dict of (n_features, n_columns)."""
+        """Parts of the coefficients, a dict of (n_features, n_columns); None if there is one."""
         return parts_with_free(self, parts, coef)

@@ -48,6 +48,16 @@ class StructuredProblem:
         self.memory = {}  # what the solver learned: for all penalties on these data
         self._build()
 
+    @classmethod
+    def of_quadratic(cls, quadratic, penalty):
+        """A problem of a quadratic that is given, without data: no intercepts, nothing free."""
+        self = cls.__new__(cls)
+        self.labels, self.n_tasks, self.n_features = None, quadratic.n_tasks, len(quadratic.cross)
+        self.quadratic, self.base, self.memory = quadratic, None, {}
+        self._set_penalty(penalty, self.n_features)
+        self._build()
+        return self
+
     def with_penalty(self, penalty):
         """The same data under another penalty; read again only if other features are free."""
         other = copy(self)
@@ -67,12 +77,16 @@ class StructuredProblem:
         return SquaredL2(1.0, factor=(~self.free).astype(float))
 
     def _build(self):
-        penalty = self.full_penalty
+        self.penalty = self.on_columns(self.full_penalty)
+        kept = self.quadratic.cross.shape
+        self.structure = Structure(self.penalty, *kept)
+        self.shape = (len(self.structure.parts), *kept)
+
+    def on_columns(self, penalty):
+        """A penalty for the columns and the kept rows of the coefficients."""
         if self.labels is not None:
             penalty = penalty.for_columns(self.labels, np.arange(self.n_tasks))
-        self.penalty = penalty.restrict(~self.free) if self.free.any() else penalty
-        self.structure = Structure(self.penalty, *self.base.shape)
-        self.shape = (len(self.structure.parts), *self.base.shape)
+        return penalty.restrict(~self.free) if self.free.any() else penalty
 
     def resolvent(self):
         """What solves ridge-like systems of the loss."""
@@ -90,7 +104,7 @@ class StructuredProblem:
         The dual point is the residual times the best s in [0, 1 / bound]; Ys are subgradients of
         the units at Vs, as from the solver.
         """
-        W, product, parts = self._settled(parts)
+        W, product, parts = self.settled(parts)
         cross, energy = self.quadratic.cross, self.quadratic.energy
         fitted, squared = np.sum(cross * W), np.sum(W * product)
         primal = 0.5 * squared - fitted + energy + self.structure.value(parts)
@@ -111,7 +125,7 @@ class StructuredProblem:
         """Relative to the objective of W = 0."""
         return max((primal - dual) / self.quadratic.energy, EPS)
 
-    def _settled(self, parts):
+    def settled(self, parts):
         """Coefficients, their product with G, and the parts, with the common model at its best."""
         W = parts.sum(axis=0)
         product = self.quadratic.product(W)
@@ -140,6 +154,21 @@ class StructuredProblem:
             self.memory["pooled"] = (basis[:, used] / levels[used]) @ basis[:, used].T
         return self.memory["pooled"]
 
+    # --- where a path starts -----------------------------------------------------------------
+
+    def null_correlation(self, penalty, solve):
+        """Minus the gradient of the loss at the optimum under a penalty (None: W = 0)."""
+        if penalty is None:
+            return self.quadratic.cross
+        problem = self.with_penalty(penalty)
+        problem.memory = {k: v for k, v in self.memory.items() if k != "state"}
+        _, product, _ = problem.settled(solve(problem, tol=1e-12, max_iter=300).coef)
+        return self.quadratic.cross - product
+
+    def largest_curvature(self):
+        """The largest second derivative of the loss in a coefficient."""
+        return float(self.quadratic.diagonal().max(initial=0.0))
+
     # --- as seen from outside ---------------------------------------------------------------
 
     def kept_start(self, coef):
@@ -158,7 +187,7 @@ class StructuredProblem:
         return self.base.complete(parts.sum(axis=0))
 
     def complete_parts(self, parts, coef):
-        """Parts of the coefficients, a dict of (n_features, n_tasks)."""
+        """Parts of the coefficients, a dict of (n_features, n_tasks); None if there is one."""
         return parts_with_free(self, parts, coef)
 
 
@@ -172,6 +201,8 @@ def parts_with_free(problem, parts, coef):
     coef : ndarray of shape (n_features, n_columns)
         Their sum, and the coefficients of free features.
     """
+    if len(parts) == 1:
+        return None
     free = problem.full_penalty.free_features(problem.n_features)
     full = np.zeros((len(parts), *coef.shape))
     full[:, ~free] = parts

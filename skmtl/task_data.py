@@ -195,15 +195,25 @@ def check_weights(sample_weight, shape, multi_output):
     return weights
 
 
+def learns_noise(task_weight):
+    """Whether the factors are to be learned from the noise of the tasks."""
+    return isinstance(task_weight, str) and task_weight == "noise"
+
+
 def resolve_task_weight(task_weight, labels, sizes):
     """One factor per task from None, "balanced", a dict by task id or one number per task."""
     n_tasks = len(labels)
     if task_weight is None:
         return np.ones(n_tasks)
     if isinstance(task_weight, str):
+        if learns_noise(task_weight):
+            raise ValueError(
+                "task_weight='noise' is for linear regressors, whose features are numbers: here, "
+                "give numbers (such as `task_weight_` of a fitted MeanRegularizedRidge)."
+            )
         if task_weight != "balanced":
             raise ValueError(
-                f"task_weight={task_weight!r} is unknown: use None, 'balanced', or numbers."
+                f"task_weight={task_weight!r} is unknown: use None, 'balanced', 'noise' or numbers."
             )
         present = sizes > 0
         mean_size = sizes.sum() / max(present.sum(), 1)
@@ -260,11 +270,16 @@ def make_task_data(X, y, *, ids=None, labels=None, sample_weight=None, task_weig
     factors = resolve_task_weight(task_weight, labels, sizes)
     if not (factors * sizes).sum() > 0:
         raise ValueError("task_weight is zero for every task that has rows.")
+    return weigh_tasks(data, factors)
+
+
+def weigh_tasks(data, factors):
+    """The data with the weights of every task multiplied by a factor (n_tasks,)."""
+    weights = data.weights
     if not (factors == 1).all():
-        weights = (np.expand_dims(weights, 1) if weights.ndim < y.ndim else weights) * (
-            factors if multi_output else factors[codes]
-        )
-    return replace(data, weights=weights, task_weight=factors)
+        weights = weights[:, None] if weights.ndim < data.y.ndim else weights
+        weights = weights * (factors if data.shared_rows else factors[data.codes])
+    return replace(data, weights=weights, task_weight=data.task_weight * factors)
 
 
 def _row_access(X, codes):

@@ -38,6 +38,11 @@ CLASSES = [
 ]
 # Penalties at which the models share something on the data below, and keep some features.
 SETTINGS = {
+    "ARMUL": {"alpha": 0.5},
+    "ARMULCV": {"alphas": [2.0, 0.5], "alphas_intercept": [1.0], "cv": 3},
+    "CalibratedMultiTaskLasso": {"alpha": 0.1},
+    "ELLARegressor": {"n_components": 2, "alpha_sparse": 0.05, "alpha_dictionary": 0.05},
+    "GraphRidgeCV": {"alphas": [0.1, 1.0], "betas": [0.5, 5.0], "cv": 3},
     "MeanRegularizedRidge": {"alpha_task": 5.0},
     "MeanRegularizedRidgeCV": {
         "alphas_task": [0.5, 50.0],
@@ -51,21 +56,35 @@ SETTINGS = {
     "MultiTaskLogisticRegression": {"alpha": 0.01},
     "MultiTaskLogisticRegressionCV": {"alphas": [0.02, 0.01], "cv": 3},
     "MultiTaskRidgeCV": {"alphas": [0.1, 1.0, 10.0]},
+    "ReducedRankRidgeCV": {"ranks": [1, 2], "alphas": [0.1, 1.0], "cv": 3},
+    "TaskDictionary": {"n_components": 2, "alpha_sparse": 0.05, "alpha_dictionary": 0.05},
 }
-DEALS_FOLDS = {"MultiTaskElasticNetCV", "MultiTaskLassoCV", "MultiTaskLogisticRegressionCV"}
+DEALS_FOLDS = {
+    "ARMULCV",
+    "GraphRidgeCV",
+    "MultiTaskElasticNetCV",
+    "MultiTaskLassoCV",
+    "MultiTaskLogisticRegressionCV",
+    "ReducedRankRidgeCV",
+}
 # For what must not depend on the rows that are left out together to choose a penalty.
 ONE_PENALTY = {
+    "ARMULCV": {"alphas": [0.5]},
+    "GraphRidgeCV": {"alphas": [1.0], "betas": [2.0]},
     "MeanRegularizedRidgeCV": {"alphas_task": [2.0]},
     "MultiTaskElasticNetCV": {"alphas": [0.1]},
     "MultiTaskLassoCV": {"alphas": [0.1]},
     "MultiTaskLogisticRegressionCV": {"alphas": [0.01]},
     "MultiTaskRidgeCV": {"alphas": [2.0]},
+    "ReducedRankRidgeCV": {"ranks": [2], "alphas": [2.0]},
 }
-SCALED_BY_TASK_SIZES = DEALS_FOLDS | {
+SCALED_BY_TASK_SIZES = DEALS_FOLDS - {"ARMULCV", "GraphRidgeCV", "ReducedRankRidgeCV"} | {
     "MultiTaskElasticNet",
     "MultiTaskLasso",
     "MultiTaskLogisticRegression",
+    "MultiTaskMixed",
     "MultiTaskRegressor",
+    "TaskDictionary",
 }
 # Their weights come from folds of rows: another order, or copies of rows, and the folds are others.
 WEIGHS_BY_FOLDS = {"SharingClassifier", "SharingRegressor"}
@@ -363,16 +382,19 @@ def test_task_weights_are_sample_weights(cls):
             # There n_bar is the mean of the sample weights alone: rescale to the same mean.
             weights = per_task * len(y) / np.sum(per_task[codes])
             scale = np.sum(per_task[codes]) / len(y)
-            alpha = (fixed or SETTINGS.get(cls.__name__, {"alpha": 0.1})).get("alpha")
+            alpha = (fixed or SETTINGS.get(cls.__name__, {})).get("alpha", 0.1)
             alpha = fixed["alphas"][0] if fixed else alpha
             given = {
                 "alpha": alpha / scale,
                 "alphas": [alpha / scale],
                 "penalty": skmtl.penalties.L21(alpha / scale),
             }
+            for name in ("alpha_dictionary", "alpha_sparse"):
+                if name in model.get_params():
+                    given[name] = getattr(model, name) / scale
             other = make(cls, **{k: v for k, v in given.items() if k in model.get_params()})
         else:
-            weights, other = per_task, make(cls)
+            weights, other = per_task, make(cls, **fixed)
         other.fit(features, y, tasks=codes, sample_weight=weights[codes])
         ours, theirs = (answer(m, features, tasks=codes) for m in (model, other))
         assert_allclose(ours, theirs, rtol=1e-6, atol=1e-7)
@@ -659,7 +681,7 @@ def test_a_feature_absent_from_a_task(cls):
 def test_a_feature_absent_from_a_task_has_zeros_there(cls):
     """Zero in all rows says the same, where intercepts are not tied to the mean feature."""
     codes, features, y = data(cls)
-    if cls.__name__.startswith(("MeanRegularized", "Hierarchical")):
+    if cls.__name__.startswith(("ARMUL", "MeanRegularized", "Hierarchical")):
         pytest.skip("features are centred by their mean over the tasks that have them")
     zeros = features.copy()
     zeros[codes == 1, 2] = 0.0

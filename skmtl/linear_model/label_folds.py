@@ -3,10 +3,10 @@
 import numpy as np
 
 from skmtl.base import check_number
+from skmtl.fitting import pose
 from skmtl.labels import labels_of_tasks
 from skmtl.linear_model.classifier import CERTAIN
-from skmtl.linear_model.logistic import label_parts
-from skmtl.loss_problem import LossProblem
+from skmtl.linear_model.loss_parts import label_parts
 from skmtl.losses import LogisticLoss, MultinomialLoss
 from skmtl.model_selection import TaskKFold
 from skmtl.model_selection.dealing import deal_outputs
@@ -30,7 +30,7 @@ class LabelFolds:
         self.fit_intercept, self.scoring = fit_intercept, scoring
 
     def _problem(self, data, own, penalty):
-        return LossProblem(data, penalty, label_parts(own), fit_intercept=self.fit_intercept)
+        return pose(data, penalty, label_parts(own), fit_intercept=self.fit_intercept)
 
     def problem(self, penalty):
         return self._problem(self.data, labels_of_tasks(self.data, self.n_classes), penalty)

@@ -1,30 +1,16 @@
-"""Penalised logistic and multinomial regression."""
+"""Penalised logistic and multinomial regression: the base and the multi-task lasso for labels."""
 
 import numpy as np
 
+from skmtl import fitting
 from skmtl.base import check_number, warn_unless_converged
 from skmtl.documentation import complete_docstring
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
-from skmtl.loss_layout import Part
-from skmtl.loss_problem import LossProblem
-from skmtl.losses import LogisticLoss, MultinomialLoss
+from skmtl.linear_model.loss_parts import label_parts
+from skmtl.linear_model.penalized import keep_structure
+from skmtl.loss_layout import column_tasks
 from skmtl.penalties import L21, SquaredL2
-from skmtl.solvers.proximal_newton import solve
 from skmtl.threads import suited_threads
-
-
-def label_parts(own):
-    """Parts of tasks with as many labels, from the mask (n_tasks, n_classes) of their labels.
-
-    Tasks with a single label have no coefficients and are in none.
-    """
-    parts = []
-    n_labels = own.sum(axis=1)
-    for count in np.unique(n_labels[n_labels > 1]):
-        tasks = np.flatnonzero(n_labels == count)
-        labels = np.nonzero(own[tasks])[1].reshape(len(tasks), count)
-        parts.append(Part(LogisticLoss() if count == 2 else MultinomialLoss(), tasks, labels))
-    return parts
 
 
 class PenalizedClassifier(MultiTaskLinearClassifier):
@@ -52,17 +38,26 @@ class PenalizedClassifier(MultiTaskLinearClassifier):
         previous = self._previous_model()
         data = self._read_training_data(X, y, tasks, sample_weight)
         data, own = self._note_labels(data)
+        parts, penalty = label_parts(own), self._make_penalty()
+        columns = column_tasks(parts)
         with suited_threads(data):
-            problem = LossProblem(
-                data, self._make_penalty(), label_parts(own), fit_intercept=self.fit_intercept
+            fitted = fitting.fit(
+                data,
+                penalty,
+                parts,
+                fit_intercept=self.fit_intercept,
+                tol=self.tol,
+                max_iter=self.max_iter,
+                start=self._previous_coef(previous, own, columns),
             )
-            columns = problem.layout.column_tasks()
-            start = problem.kept_start(self._previous_coef(previous, own, columns))
-            solution = solve(problem, tol=self.tol, max_iter=self.max_iter, start=start)
-            coef, intercept = problem.complete(solution.coef)
-        warn_unless_converged(solution, tol=self.tol, max_iter=self.max_iter)
-        self.dual_gap_, self.n_iter_ = float(solution.gap), solution.n_iter
-        return self._store(data, own, columns, coef, intercept)
+        warn_unless_converged(fitted, tol=self.tol, max_iter=self.max_iter)
+        self.dual_gap_, self.n_iter_ = float(fitted.gap), fitted.n_iter
+        return self._keep(data, own, columns, penalty, fitted)
+
+    def _keep(self, data, own, columns, penalty, fitted):
+        """Store a fit and what its penalty has to say of it."""
+        keep_structure(self, penalty, fitted, data, columns[0])
+        return self._store(data, own, columns, fitted.coef, fitted.intercept)
 
     def _previous_model(self):
         if not self.warm_start or not hasattr(self, "coef_"):

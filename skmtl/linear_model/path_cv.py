@@ -31,11 +31,17 @@ class PathCV:
     ``errors(coef, intercept)``, the lower the better.
     """
 
+    final_tol = FINAL_TOL
+
+    def _posed_penalty(self, alpha):
+        """What a problem is first posed with; others follow by ``with_penalty``."""
+        return self._penalty(alpha, self._l1_ratios()[0])
+
     def _fit_path(self, X, y, data):
         """The model at the penalty of choice, and the problem of all rows."""
         with suited_threads(data):
             folds = self._folds(data)
-            problem = folds.problem(self._penalty(1.0, self._l1_ratios()[0]))
+            problem = folds.problem(self._posed_penalty(1.0))
             grids = self._grids(problem)
             row, column, gaps = self._search(X, y, data, folds, problem, grids)
             one_grid = len(grids) == 1 or self._given_alphas() is not None
@@ -43,7 +49,7 @@ class PathCV:
             self.alpha_, ratio = grids[row, column], self._l1_ratios()[row]
             if hasattr(self, "l1_ratio"):
                 self.l1_ratio_ = ratio
-            tol = min(self.tol, FINAL_TOL)
+            tol = min(self.tol, self.final_tol)
             (final,) = self._solve_path(problem, grids[row, column : column + 1], ratio, tol)
         final = final._replace(converged=final.converged or final.gap <= self.tol)
         which = "of the folds" if self.criterion == "cv" else "of the path"
@@ -136,7 +142,7 @@ class PathCV:
     def _fold_losses(self, folds, split, grids):
         """Losses and excess gaps (n_l1_ratios, n_alphas) of one fold."""
         ratios = self._l1_ratios()
-        problem, held_out = folds.split(*split, self._penalty(grids[0, 0], ratios[0]))
+        problem, held_out = folds.split(*split, self._posed_penalty(grids[0, 0]))
         chunk = max(1, CHUNK // max(1, held_out.entries_per_model))
         losses, gaps = np.empty(grids.shape), np.zeros(grids.shape)
         for row, (alphas, ratio) in enumerate(zip(grids, ratios, strict=True)):
@@ -194,14 +200,17 @@ class PathCV:
             column = np.argmax(mean[row] <= mean[row, column] + spread)  # alphas fall
         return row, column
 
-    def _check_path_parameters(self):
-        check_number(self.tol, "tol")
-        check_number(self.max_iter, "max_iter", low=1, integer=True)
+    def _check_eps(self):
         check_number(self.eps, "eps", strict=True)
         if self.eps > 1:
             raise ValueError(
                 f"eps={self.eps!r} must be at most 1: the grid falls to eps of its top."
             )
+
+    def _check_path_parameters(self):
+        check_number(self.tol, "tol")
+        check_number(self.max_iter, "max_iter", low=1, integer=True)
+        self._check_eps()
         if self.criterion not in CRITERIA:
             names = ", ".join(CRITERIA)
             raise ValueError(f"criterion={self.criterion!r} is not one of {names}.")

@@ -4,9 +4,9 @@ import numpy as np
 
 from skmtl.base import MultiTaskLinearRegressor
 from skmtl.documentation import complete_docstring
+from skmtl.fitting import pose
 from skmtl.linear_model.path_cv import PathCV
 from skmtl.penalties import L21, SquaredL2
-from skmtl.problem import Problem
 from skmtl.quadratic import GRAM_ENTRIES
 from skmtl.solvers import solve
 from skmtl.statistics import FoldSums, HeldOut
@@ -32,7 +32,7 @@ class SquaredFolds:
         self.sums = None if rows_only or wide or not small else FoldSums(data, fit_intercept)
 
     def _problem(self, data, penalty):
-        return Problem(data, penalty, fit_intercept=self.fit_intercept)
+        return pose(data, penalty, labels=self.data.labels, fit_intercept=self.fit_intercept)
 
     def problem(self, penalty):
         return self._problem(self.data if self.sums is None else self.sums.whole, penalty)

@@ -67,6 +67,13 @@ class Penalty(BaseEstimator):
         """
         return self
 
+    def attributes(self, W):
+        """What the coefficients (n_features, n_tasks) say in the terms of the penalty, by name.
+
+        Estimators have these as fitted attributes.
+        """
+        return {}
+
     def free_features(self, n_features):
         """Mask of the features that are not penalised."""
         return np.zeros(n_features, dtype=bool)
@@ -214,6 +221,9 @@ class Sum(Penalty):
 
     def majorant(self, W):
         return Sum(self.first.majorant(W), self.second.majorant(W))
+
+    def attributes(self, W):
+        return self.first.attributes(W) | self.second.attributes(W)
 
     def free_features(self, n_features):
         return self.first.free_features(n_features) & self.second.free_features(n_features)

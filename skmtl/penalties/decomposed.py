@@ -79,6 +79,16 @@ class Decomposed(Penalty):
     def gauge(self):
         return self
 
+    def attributes(self, parts):
+        """Those of all parts (n_parts, n_features, n_tasks); the first of a name counts."""
+        told = {}
+        for (_, penalty), W in zip(self.parts(), parts, strict=True):
+            told = penalty.attributes(W) | told
+            columns = getattr(penalty, "terms", lambda penalty=penalty: [penalty])()
+            if any(term.kind == "columns" for term in columns):
+                told["outlier_tasks_"] = W.any(axis=0)
+        return told
+
     def value(self, parts):
         """The penalty of parts (n_parts, n_features, n_tasks)."""
         pairs = zip(self.parts(), parts, strict=True)

@@ -244,8 +244,10 @@ class Classwise(Penalty):
         return Classwise(self.penalty.scaled(by), self.n_classes)
 
     def _stack(self, W):
-        return W.reshape(len(W), -1, self.n_classes).swapaxes(1, 2).reshape(
-            len(W) * self.n_classes, -1
+        return (
+            W.reshape(len(W), -1, self.n_classes)
+            .swapaxes(1, 2)
+            .reshape(len(W) * self.n_classes, -1)
         )
 
     def value(self, W):

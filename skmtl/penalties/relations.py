@@ -2,11 +2,14 @@
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 from skmtl.graphs import adjacency, laplacian
-from skmtl.penalties.base import Penalty, Sum
+from skmtl.penalties.base import Penalty, Sum, row_norms
 from skmtl.penalties.groups import Classwise, TaskL21
 from skmtl.penalties.total_variation import total_variation_prox
+
+EQUAL = 1e-4  # shorter differences, relative to the largest coefficients, are solver errors
 
 
 class GraphPenalty(Penalty):
@@ -132,6 +135,14 @@ class Fusion(GraphPenalty):
     def value(self, W):
         D, norm = self.edges(W.shape[1])
         return norm.value(W @ D)
+
+    def attributes(self, W):
+        """Clusters: tasks that are joined by edges without a difference."""
+        D, _ = self.edges(W.shape[1])
+        length = row_norms((W @ D).T)
+        equal = length <= EQUAL * row_norms(W.T).max(initial=0.0)
+        joined = sparse.csr_array(abs(D)[:, np.flatnonzero(equal)])
+        return {"task_labels_": connected_components(joined @ joined.T, directed=False)[1]}
 
 
 class TotalVariation(Penalty):

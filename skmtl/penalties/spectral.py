@@ -94,6 +94,12 @@ class SquaredNuclear(SquaredPenalty):
     def value(self, W):
         return 0.5 * self.alpha * singular_values(W).sum() ** 2
 
+    def attributes(self, W):
+        """The metrics at the optimum: (W W')^(1/2) and (W'W)^(1/2), with trace 1."""
+        U, sigma, V = svd(W)
+        share = sigma / (sigma.sum() or 1.0)
+        return {"feature_covariance_": (U * share) @ U.T, "task_covariance_": (V.T * share) @ V}
+
     def _shrink(self, sigma, step):
         """argmin of 1/2 ||s - sigma||^2 + step / 2 (sum s)^2, which cuts at step * sum s."""
         counts = np.arange(1, len(sigma) + 1)
@@ -158,6 +164,12 @@ class SpectralBox(SquaredPenalty):
         sigma = singular_values(W)
         shares = self.spared + allot(sigma, self.spared, self.rank)
         return 0.5 * self.alpha * np.sum(sigma**2 / shares)
+
+    def attributes(self, W):
+        """The relaxed projection M on what tasks share (0 to 1): of the features, of the tasks."""
+        U, sigma, V = svd(W)
+        share = allot(sigma, self.spared, self.rank)
+        return {"feature_affinity_": (U * share) @ U.T, "task_affinity_": (V.T * share) @ V}
 
     def _shrink(self, sigma, step):
         shares = self.spared + allot(sigma, self.spared + step, self.rank)

@@ -9,13 +9,17 @@ LONGEST = 2.0  # steps of the path that a line is trusted for
 
 
 class PathPoint(NamedTuple):
-    """Coefficients (n_features, n_tasks), intercepts (n_tasks,) and certificate of a penalty."""
+    """Coefficients (n_features, n_tasks), intercepts (n_tasks,) and certificate of a penalty.
+
+    ``parts`` is a dict of coefficients if the penalty has parts with names, else None.
+    """
 
     coef: np.ndarray
     intercept: np.ndarray
     gap: float
     n_iter: int
     converged: bool
+    parts: dict | None = None
 
 
 def alpha_grid(largest, *, eps, n_alphas):
@@ -33,7 +37,7 @@ def solve_path(problem, penalties, *, tol, max_iter, solve, start=None, alphas=N
 
     Parameters
     ----------
-    problem : Problem or LossProblem
+    problem : Problem, LossProblem, or one of a structured penalty
         With ``with_penalty``, ``kept_start`` and ``complete``.
     penalties : iterable of Penalty
         From strong to weak, so that each solution is a good start for the next.
@@ -57,13 +61,18 @@ def solve_path(problem, penalties, *, tol, max_iter, solve, start=None, alphas=N
     for number, penalty in enumerate(penalties):
         problem = problem.with_penalty(penalty)
         ahead = start
-        if before is not None and alphas is not None:
+        if before is not None and alphas is not None and not hasattr(problem, "memory"):
             ahead = _extrapolate(before, start, alphas[number - 2 : number + 1], penalty)
-        kept = problem.kept_start(ahead)
+        # Problems with a memory go on where they were.
+        kept = None if hasattr(problem, "memory") else problem.kept_start(ahead)
         solution = solve(problem, tol=tol, max_iter=max_iter, start=kept)
         before = start if number else None
         start, intercept = problem.complete(solution.coef)
-        yield PathPoint(start, intercept, solution.gap, solution.n_iter, solution.converged)
+        parts = None
+        if hasattr(problem, "complete_parts"):
+            parts = problem.complete_parts(solution.coef, start)
+        certificate = solution.gap, solution.n_iter, solution.converged
+        yield PathPoint(start, intercept, *certificate, parts)
 
 
 def _extrapolate(first, second, alphas, penalty):

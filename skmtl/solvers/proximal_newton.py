@@ -18,6 +18,7 @@ FIRST_DAMPING = 1e-3
 SMALLEST_DAMPING = 1e-9
 INNER_ITERATIONS = 50
 INNER_SHARE = 0.02  # the model is solved to this share of the gap
+LAGGING = 1e-3  # a decrease below this share of the gap means that the gap is the dual point's
 PATIENCE = 4  # steps that change nothing but by rounding
 
 
@@ -58,7 +59,9 @@ def solve(problem, *, tol, max_iter, start=None):
             lower = max(lower, bound)
         point, step, decrease = problem.search(point, features, X, coef, intercept)
         n_iter += 1
-        if problem.coupled:
+        # The objective has settled, but its certificate needs the residual more exactly.
+        lags = gap <= 0.1 and decrease <= LAGGING * gap * problem.null_objective
+        if problem.coupled or lags:
             accuracy = min(0.1, np.sqrt(gap))
             point, more = newton_step(problem, point, damping, accuracy)
             decrease += more

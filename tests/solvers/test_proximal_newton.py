@@ -8,7 +8,7 @@ from scipy import sparse
 from skmtl.free_directions import FreeDirections, least_norm
 from skmtl.loss_layout import Part
 from skmtl.loss_problem import LossProblem
-from skmtl.losses import LogisticLoss, MultinomialLoss
+from skmtl.losses import HuberLoss, LogisticLoss, MultinomialLoss, PoissonLoss, SquaredLoss
 from skmtl.penalties import L1, L21, SquaredL2
 from skmtl.solvers import proximal_newton
 from skmtl.solvers.coupled_newton import CoupledSystem, conjugate_gradients
@@ -155,6 +155,57 @@ def test_free_directions_from_far_away(kind, far):
         assert_allclose(left / problem.n_bar, 0.0, atol=1e-7)
     else:
         assert far == 300.0
+
+
+def regression_problem(loss, penalty, *, shared=False, outliers=0.0, **options):
+    """Four tasks with numbers or counts under one loss."""
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(40 if shared else 160, 6))
+    codes = None if shared else np.repeat(np.arange(4), 40)
+    z = X[:, :3] @ rng.normal(size=(3, 4)) + rng.standard_t(2, size=(len(X), 4))
+    Y = rng.poisson(np.exp(np.clip(z, -5, 5))) if isinstance(loss, PoissonLoss) else z
+    Y = Y + outliers * (np.arange(len(Y)) % 9 == 0)[:, None]
+    y = Y.astype(float) if shared else Y[np.arange(len(X)), codes].astype(float)
+    data = make_task_data(X, y, ids=codes, sample_weight=rng.uniform(0.5, 2.0, size=len(X)))
+    return LossProblem(data, penalty, [Part(loss, np.arange(4))], **options)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("loss", [SquaredLoss(), HuberLoss(0.8), PoissonLoss()])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_regression_losses(loss, name, shared):
+    problem = regression_problem(loss, PENALTIES[name], shared=shared)
+    solution = solve(problem)
+    assert solution.converged
+    assert solution.n_iter <= 25
+    best, rng = value(problem, solution.coef), np.random.RandomState(1)
+    for _ in range(10):
+        other = solution.coef + 1e-2 * rng.normal(size=problem.shape)
+        other = np.maximum(other, 0.0) if "positive" in name else other
+        assert value(problem, other) >= best * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("loss", [SquaredLoss(), HuberLoss(0.8), HuberLoss(1e-4), PoissonLoss()])
+@pytest.mark.parametrize("far", [0.0, 30.0])
+def test_free_directions_of_regression_losses(loss, shared, far):
+    """Searching lines where curvatures vanish, no shortening where they are constant."""
+    problem = regression_problem(loss, PENALTIES["partly free"], shared=shared)
+    fitted = [far * np.sign(np.sin(1.0 + np.arange(y.size)))[:, None] for y in problem.layout.y]
+    design = problem.design(problem.free)
+    free = FreeDirections(problem.layout, design, problem.null_objective * problem.n_bar)
+    change, reached, settled = free.settle(fitted)
+    assert settled.all()
+    assert_allclose(reached[0], fitted[0] + problem.layout.apply(design, change)[0], atol=1e-7)
+    slopes = [v * p.loss.gradient(y, z) for p, y, v, z in problem.layout.cells(reached)]
+    assert_allclose(problem.layout.adjoint(design, slopes) / problem.n_bar, 0.0, atol=1e-7)
+
+
+def test_a_certificate_that_lags_behind_is_met_by_newton_steps():
+    """Far outliers: the value has settled long before the residual is exactly feasible."""
+    problem = regression_problem(HuberLoss(1.0), L21(0.02) + L1(0.02), outliers=1e6)
+    assert problem.null_objective > 1e4
+    assert solve(problem, tol=1e-11).converged
 
 
 def test_least_norm():

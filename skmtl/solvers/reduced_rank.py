@@ -1,0 +1,116 @@
+"""Ridge under a bound on the rank of the coefficients."""
+
+import numpy as np
+
+from skmtl.solvers.factors import (
+    Factors,
+    LeftStep,
+    alternate,
+    principal,
+    projected,
+    ridge_start,
+    signs,
+    smooth_value,
+    solve_stack,
+)
+
+
+class SharedRowsPath:
+    """The best fits of all ranks for tasks with the same rows, from their ridge fit.
+
+    With X* = [X; alpha^(1/2) I] and V the right singular vectors of X* W_ridge the best W of rank
+    r is W_ridge V_r V_r' (Mukherjee, Zhu 2011, section 2): Eckart, Young in the metric of X*.
+
+    Parameters
+    ----------
+    design : Design
+    ridge : ndarray of shape (n_features, n_tasks)
+        The ridge fit of the design.
+    alpha : float
+    """
+
+    def __init__(self, design, ridge, alpha):
+        fitted = design.matmul(ridge)
+        if alpha > 0:
+            fitted = np.vstack([fitted, np.sqrt(alpha) * ridge])
+        _, self.values, right = np.linalg.svd(fitted, full_matrices=False)
+        self.right, self.ridge = right, ridge
+        self.squares = float(np.sum(design.Y**2))
+
+    def factors(self, rank):
+        """W = A B with B (rank, n_tasks) orthonormal."""
+        B = self.right[:rank]
+        A = self.ridge @ B.T
+        turn = signs(A)
+        # Half the squares that even the ridge fit leaves, and what the rank costs beyond.
+        value = 0.5 * (self.squares - float(np.sum(self.values[:rank] ** 2)))
+        return Factors(A * turn, B * turn[:, None], [value], 0.0, True)
+
+
+class RankBound:
+    """sum_t q_t(A b_t) + alpha / 2 ||A B||^2 over A and B, for `alternate`."""
+
+    def __init__(self, quadratic, alpha):
+        self.quadratic, self.alpha = quadratic, alpha
+        self.step = LeftStep(quadratic)
+
+    def right(self, A, B):
+        grams, cross = projected(self.quadratic, A)
+        return solve_stack(grams + self.alpha * (A.T @ A), cross).T
+
+    def left(self, A, B):
+        return self.step.solve(A, B, self.alpha * (B @ B.T)), B
+
+    def value(self, A, B):
+        W = A @ B
+        return smooth_value(self.quadratic, W) + 0.5 * self.alpha * float(np.sum(W**2))
+
+
+def rank_starts(quadratic, rank, alpha, *, n_init, random):
+    """A (n_features, rank) to start from, none of which depends on the order of the tasks.
+
+    The leading singular vectors of the tasks' ridge fits, then random mixtures of these fits.
+    """
+    ridge = alpha if alpha > 0 else 1e-3 * float(np.mean(quadratic.diagonal()))
+    W = ridge_start(quadratic, ridge)
+    found = [principal(W, rank)[0]]
+    for _ in range(n_init - 1):
+        found.append(principal(W @ (W.T @ random.normal(size=(len(W), rank))), rank)[0])
+    return found
+
+
+def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter):
+    """Alternating least squares, the best of several starts.
+
+    Parameters
+    ----------
+    quadratic : Gram, Rows or MaskedRows
+        Not divided by the number of rows.
+    starts : list of ndarray of shape (n_features, at most rank)
+        A.
+
+    Returns
+    -------
+    Factors
+        With the rows of B orthonormal, in the order of the norms of the columns of A.
+    """
+    model = RankBound(quadratic, alpha)
+    runs = [alternate(model, start, tol=tol, max_iter=max_iter) for start in starts]
+    best = min(runs, key=lambda found: found.path[-1])
+    A, B = canonical(best.A, best.B, rank)
+    return best._replace(A=A, B=B)
+
+
+def canonical(A, B, rank):
+    """The same product from its singular value decomposition; zeros beyond its own rank."""
+    p, n_tasks = A.shape[0], B.shape[1]
+    Q, R = np.linalg.qr(B.T)
+    left, values, right = np.linalg.svd(A @ R.T, full_matrices=False)
+    new_A, new_B = left * values, right @ Q.T
+    turn = signs(new_A)
+    new_A, new_B = new_A * turn, new_B * turn[:, None]
+    missing = max(rank - new_A.shape[1], 0)
+    return (
+        np.hstack([new_A, np.zeros((p, missing))])[:, :rank],
+        np.vstack([new_B, np.zeros((missing, n_tasks))])[:rank],
+    )

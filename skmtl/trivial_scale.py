@@ -1,0 +1,118 @@
+"""The smallest factor of a penalty at which all that it can set to zero is zero.
+
+It is the top of a path, where the model is zero, pooled, or what the squared penalties leave.
+"""
+
+from functools import reduce
+
+import numpy as np
+from scipy import optimize
+
+from skmtl.penalties import Common, Decomposed, Sum
+from skmtl.penalties.spectral import SquaredPenalty
+from skmtl.penalties.structure import Structure
+from skmtl.quadratic import Gram
+from skmtl.solvers import splitting
+from skmtl.structured_problem import StructuredProblem
+
+RIDGE_TOP = 1e3  # times the largest curvature: squared penalties alone never give zeros
+ACCURACY = 1e-11
+LOWEST = 60.0  # logarithms
+NOTHING = 1e-7  # coefficients below this share of their target are zeros
+
+
+def trivial_scale(problem, solve):
+    """The factor by which the penalty of a structured problem must grow.
+
+    Parameters
+    ----------
+    problem : StructuredProblem or StructuredLossProblem
+    solve : callable
+        Of the same kind of problem.
+
+    Returns
+    -------
+    float
+        A thousand times the largest curvature of the loss, if nothing can be zero.
+    """
+    parts = parts_of(problem.full_penalty)
+    gauges = [part for _, part in parts if _can_be_zero(part)]
+    if not gauges:
+        return RIDGE_TOP * problem.largest_curvature()
+    scale = _scale_of_gauges(problem, parts, gauges, solve)
+    return scale if np.isfinite(scale) else RIDGE_TOP * problem.largest_curvature()
+
+
+def never_zero(penalty):
+    """Whether the penalty is made of squares, so that no factor makes a coefficient zero."""
+    return not any(_can_be_zero(part) for _, part in parts_of(penalty))
+
+
+def _scale_of_gauges(problem, parts, gauges, solve):
+    others = [part for _, part in parts if not _can_be_zero(part)]
+    pools = any(part.ignores_common for _, part in parts)  # zero differences, not coefficients
+    if not others or all(part.ignores_common for part in others):
+        Z = problem.null_correlation(Common() if pools else None, solve)
+        return _largest_dual_norm(problem, gauges, Z)
+    return _where_squares_leave_nothing(problem, gauges, others, solve)
+
+
+def _where_squares_leave_nothing(problem, gauges, others, solve):
+    """The scale where the rest after the squared penalties is just within the dual balls."""
+
+    def excess(log_scale):
+        scale = np.exp(log_scale)
+        left = reduce(Decomposed, [part.scaled(scale) for part in others])
+        norm = _largest_dual_norm(problem, gauges, problem.null_correlation(left, solve))
+        return np.log(max(norm, np.finfo(float).tiny)) - log_scale
+
+    nothing = _largest_dual_norm(problem, gauges, problem.null_correlation(None, solve))
+    high = np.log(max(nothing, np.finfo(float).tiny))
+    while excess(high) > 0:
+        high += 1.0
+    low = high - 1.0
+    while excess(low) < 0 and low > high - LOWEST:
+        low -= 1.0
+    return float(np.exp(optimize.brentq(excess, low, high, xtol=1e-9, rtol=1e-12)))
+
+
+def parts_of(penalty):
+    return penalty.parts() if isinstance(penalty, Decomposed) else [("", penalty)]
+
+
+def _can_be_zero(penalty):
+    """Whether some term has a kink where the part is zero (or the same for all tasks)."""
+    if isinstance(penalty, Common):
+        return penalty.penalty is not None and _can_be_zero(penalty.penalty)
+    terms = penalty.terms() if isinstance(penalty, Sum) else [penalty]
+    return any(t.gauge() is not None and not isinstance(t, SquaredPenalty) for t in terms)
+
+
+def _largest_dual_norm(problem, penalties, Z):
+    norms = [_dual_norm(problem.on_columns(penalty), Z) for penalty in penalties]
+    return max(norms, default=0.0)
+
+
+def _dual_norm(penalty, Z):
+    """The smallest factor at which the proximal map of Z is zero."""
+    (part,) = Structure(penalty, *Z.shape).parts
+    gauges = [u for u in part.units if hasattr(u, "gauges") or u.operator is not None]
+    zeros = np.zeros_like(Z)
+    if len(gauges) == 1 and gauges[0].operator is None:
+        return gauges[0].conjugate(Z, None, zeros)[0]
+    high = min(unit.conjugate(Z, None, zeros)[0] for unit in gauges)
+    if not 0 < high < np.inf:
+        return high
+    quadratic = Gram(np.eye(len(Z))[None], Z, 0.5 * np.sum(Z**2), [np.arange(Z.shape[1])])
+    problem = StructuredProblem.of_quadratic(quadratic, penalty)
+
+    def moves(scale):
+        other = problem.with_penalty(penalty.scaled(scale))
+        W = splitting.solve(other, tol=ACCURACY, max_iter=300).coef.sum(axis=0)
+        return np.linalg.norm(W) > NOTHING * np.linalg.norm(Z)
+
+    low = 0.0
+    while high - low > 1e-8 * high:
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if moves(middle) else (low, middle)
+    return high
