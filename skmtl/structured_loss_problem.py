@@ -4,13 +4,30 @@ What `skmtl.loss_problem.LossProblem` is to penalties that are sums over rows: t
 the same, the coefficients are a sum of parts.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
+from skmtl.coupled_quadratic import LARGEST_STACK, CoupledModel
 from skmtl.free_directions import FreeDirections
 from skmtl.loss_problem import ARMIJO, EPS, HALVINGS, LossProblem, Point
 from skmtl.penalties.structure import Structure
 from skmtl.structured_problem import StructuredProblem, parts_with_free
+
+
+class Model(NamedTuple):
+    """A quadratic model of the loss.
+
+    ``complete(parts)`` gives all coefficients and intercepts; ``bends`` are, by part of the
+    loss, functions from moves of the predictions to changes of the slopes, or None.
+    """
+
+    problem: StructuredProblem
+    complete: Callable
+    bends: list | None
 
 
 class StructuredLossProblem(LossProblem):
@@ -42,13 +59,21 @@ class StructuredLossProblem(LossProblem):
         self.column_penalty = self._penalty_of_columns(penalty)
         self.free_mask = penalty.free_features(self.n_features)
         self.kept, self.free = np.flatnonzero(~self.free_mask), np.flatnonzero(self.free_mask)
-        self.structure = Structure(self.on_columns(penalty), len(self.kept), self.layout.n_columns)
+        self.kept_penalty = self.on_columns(penalty)
+        self.structure = Structure(self.kept_penalty, len(self.kept), self.layout.n_columns)
         self.shape = (len(self.structure.parts), len(self.kept), self.layout.n_columns)
         self.coupled = any(part.n_columns > 1 for part in self.layout.parts)
         self._directions = None
         if self._scale > 0 and (self.fit_intercept or len(self.free)):
             design = self.design(self.free) if len(self.free) else None
             self._directions = FreeDirections(self.layout, design, self._scale)
+
+    def with_penalty(self, penalty):
+        """The same data under another penalty; what was learned is of the same features only."""
+        other = super().with_penalty(penalty)
+        if other.shape != self.shape or not np.array_equal(other.kept, self.kept):
+            other.memory = {}
+        return other
 
     def on_columns(self, penalty):
         """A penalty for the columns and the kept rows of the coefficients."""
@@ -90,31 +115,75 @@ class StructuredLossProblem(LossProblem):
 
     # --- model and certificate --------------------------------------------------------------
 
-    def model(self, point, damping):
-        """StructuredProblem of the quadratic model of the loss at a point, and its X."""
+    def model(self, point, parts, damping):
+        """`Model` of the loss at a point; with the columns of a task apart where it is too large."""
+        sides = [len(self.kept) * columns.shape[1] for columns in self.layout.columns]
+        counts = [len(columns) for columns in self.layout.columns]
+        entries = sum(n * side**2 for n, side in zip(counts, sides, strict=True))
+        if self.coupled and entries <= LARGEST_STACK:
+            return self._coupled_model(point, parts, damping)
         weights, responses = [], []
         for part, y, v, z in self.layout.cells(point.fitted):
             curvature = self.mixed_curvature(part.loss, y, z, damping)
             weights.append(v * curvature)
             responses.append(z - part.loss.gradient(y, z) / curvature)
-        data, X = self.layout.table(np.arange(self.n_features), weights, responses)
+        data, _ = self.layout.table(np.arange(self.n_features), weights, responses)
         options = {"fit_intercept": self.fit_intercept, "n_bar": self.n_bar}
-        return StructuredProblem(data, self.column_penalty, labels=None, **options), X
+        problem = StructuredProblem(data, self.column_penalty, labels=None, **options)
+        bends = None
+        if not self.coupled:
+            bends = [
+                partial(np.multiply, self.mixed_curvature(part.loss, y, z, damping))
+                for part, y, _, z in self.layout.cells(point.fitted)
+            ]
+        return Model(problem, problem.complete, bends)
 
-    def model_dual(self, point, X, coef, intercept, damping, certificate):
+    def _coupled_model(self, point, parts, damping):
+        n_free = len(self.free) + bool(self.fit_intercept)
+        X = self.design(np.concatenate([self.free, self.kept]))
+        model = CoupledModel(
+            self.layout,
+            X,
+            n_free,
+            parts.sum(axis=0),
+            point.fitted,
+            n_bar=self.n_bar,
+            damping=damping,
+        )
+
+        def complete(parts):
+            coef, W = point.coef.copy(), parts.sum(axis=0)
+            move = model.free_move(W)
+            intercept = point.intercept
+            if self.fit_intercept:
+                intercept, move = intercept + move[0], move[1:]
+            coef[self.kept] = W
+            coef[self.free] += move
+            return coef, intercept
+
+        bends = [part.loss.bend(y, z) for part, y, _, z in self.layout.cells(point.fitted)]
+        problem = StructuredProblem.of_quadratic(model.quadratic, self.kept_penalty)
+        return Model(problem, complete, bends)
+
+    def model_dual(self, point, model, coef, intercept, certificate):
         """The dual objective at the residual of a model's solution, or 0 where that is none.
 
-        It is orthogonal to all that is free, and nearly in the dual ball of the penalty. With
-        several columns per task, the model's slopes of a row do not sum to 0 as those of the loss.
+        It is orthogonal to all that is free, and nearly in the dual ball of the penalty.
         """
-        if self.coupled:
+        if model.bends is None:  # slopes of a row that do not sum to 0 as those of the loss
             return 0.0
-        moves = self.moves(point, np.arange(self.n_features), X, coef, intercept)
+        moves = self.moves(point, np.arange(self.n_features), self.layout.X, coef, intercept)
         slopes = []
-        for (part, y, _, z), move in zip(self.layout.cells(point.fitted), moves, strict=True):
-            slope = part.loss.gradient(y, z)
-            slope = slope + self.mixed_curvature(part.loss, y, z, damping) * move
-            if (np.abs(part.loss.nearest_slope(y, slope) - slope) > EPS * np.abs(slope)).any():
+        for (part, y, _, z), bend, move in zip(
+            self.layout.cells(point.fitted), model.bends, moves, strict=True
+        ):
+            slope = part.loss.gradient(y, z) + bend(move)
+            if part.n_columns > 1:
+                outside = (slope + y < 0) | (slope + y > 1.0)
+            else:
+                nearest = part.loss.nearest_slope(y, slope)
+                outside = np.abs(nearest - slope) > EPS * np.abs(slope)
+            if outside.any():
                 return 0.0
             slopes.append(slope)
         return self._dual_at(slopes, certificate)
@@ -151,9 +220,9 @@ class StructuredLossProblem(LossProblem):
 
     # --- line search ------------------------------------------------------------------------
 
-    def search_parts(self, point, parts, X, target_parts, coef, intercept):
+    def search_parts(self, point, parts, target_parts, coef, intercept):
         """(point, parts, step, decrease) by Armijo's rule (Lee, Sun, Saunders 2014)."""
-        moves = self.moves(point, np.arange(self.n_features), X, coef, intercept)
+        moves = self.moves(point, np.arange(self.n_features), self.layout.X, coef, intercept)
         slope = 0.0
         for k, (part, y, v, z) in enumerate(self.layout.cells(point.fitted)):
             slope += np.sum(v * part.loss.gradient(y, z) * moves[k]) / self.n_bar

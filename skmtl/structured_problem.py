@@ -90,6 +90,8 @@ class StructuredProblem:
 
     def resolvent(self):
         """What solves ridge-like systems of the loss."""
+        if hasattr(self.quadratic, "apply"):
+            return self.quadratic
         by_features = self.structure.by_features
         key = "resolvent by features" if by_features else "resolvent"
         if key not in self.memory:

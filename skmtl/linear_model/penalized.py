@@ -242,7 +242,9 @@ class MultiTaskRegressor(PenalizedRegressor):
         ndarray of shape (n_samples,), or (n_samples, n_tasks) after a fit with 2-d y
         """
         predicted = super().predict(X, tasks=tasks)
-        return np.exp(predicted) if self.loss == "poisson" else predicted
+        if self.loss != "poisson":
+            return predicted
+        return np.exp(np.minimum(predicted, np.log(np.finfo(predicted.dtype).max)))
 
     def _check_parameters(self):
         super()._check_parameters()

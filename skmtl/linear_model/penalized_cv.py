@@ -273,7 +273,8 @@ feature_covariance_, task_affinity_, feature_affinity_, task_labels_
         if self.loss != "squared":
             return LossFolds(data, self.loss, self.epsilon, fit_intercept=self.fit_intercept)
         free = self._posed_penalty(1.0).free_features(data.n_features).any()
-        return SquaredFolds(data, self.fit_intercept, rows_only=free)
+        rows_only = free or not self._penalty(1.0).convex  # majorants leave large rows free
+        return SquaredFolds(data, self.fit_intercept, rows_only=rows_only)
 
     def _check_parameters(self):
         check_loss(self.loss)

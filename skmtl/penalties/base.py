@@ -261,6 +261,26 @@ class Sum(Penalty):
     def row_curvature(self, W):
         return sum((part.row_curvature(W) for part in self.gauges()), np.zeros(len(W)))
 
+    def dual_norm(self, Z):
+        """Of gauges whose proximal maps compose."""
+        if self.by_rows:
+            return self.row_dual_norms(Z).max(initial=0.0)
+        return smallest_scale(self.terms(), Z)
+
+    def conjugate(self, Y, V):
+        """The gauges at what is left of Y beside the gradient of the ridges at V."""
+        curved = np.reshape(self.ridge(len(V)), (-1, 1)) * V
+        gauges = self.gauges()
+        if len(gauges) == 1:
+            bound, energy = gauges[0].conjugate(Y - curved, V)
+            return bound, energy + np.sum(curved * V)
+        if gauges:
+            return self.gauge().dual_norm(Y - curved), np.sum(curved * V)
+        ridge = np.broadcast_to(np.reshape(self.ridge(len(Y)), (-1, 1)), Y.shape)
+        if Y[ridge == 0].any():
+            return np.inf, 0.0
+        return 0.0, np.sum(Y**2 / np.where(ridge > 0, ridge, 1.0))
+
     def row_weights(self, n_features):
         """Weights of the l1 and of the l2,1 parts."""
         zero = np.zeros(n_features)
@@ -271,6 +291,39 @@ class Sum(Penalty):
         if any(part.positive for part in self.gauges()):
             Z = np.maximum(Z, 0.0)
         return sparse_group_dual_norms(Z, *self.row_weights(len(Z)))
+
+
+def composable(gauges):
+    """Lists of gauges whose proximal maps compose exactly, in the order of these maps."""
+    left, units = sorted(gauges, key=lambda gauge: -gauge.rank), []
+    while left:
+        unit, others = [], []
+        for gauge in left:
+            fits = all(_nests(outer, gauge) for outer in unit)
+            (unit if fits else others).append(gauge)
+        units.append(unit[::-1])
+        left = others
+    return units
+
+
+def _nests(outer, inner):
+    same = type(outer) is type(inner) and outer.kind in ("entries", "rows", "columns")
+    return inner.kind in outer.nests or same
+
+
+def smallest_scale(gauges, Z):
+    """The dual norm of a sum: the smallest step at which the composed proximal map of Z is 0."""
+    high = min(gauge.dual_norm(Z) for gauge in gauges)
+    if not 0 < high < np.inf:
+        return high
+    low = 0.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        left = Z
+        for gauge in gauges:
+            left = gauge.prox(left, middle)
+        low, high = (middle, high) if left.any() else (low, middle)
+    return high
 
 
 def row_norms(W):

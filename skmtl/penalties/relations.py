@@ -5,7 +5,7 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
 from skmtl.graphs import adjacency, laplacian
-from skmtl.penalties.base import Penalty, Sum, row_norms
+from skmtl.penalties.base import Penalty, Sum, composable, row_norms
 from skmtl.penalties.groups import Classwise, TaskL21
 from skmtl.penalties.total_variation import total_variation_prox
 
@@ -237,7 +237,26 @@ class Common(Penalty):
             return
         if not isinstance(self.penalty, Penalty) or not self.penalty.adds_up:
             raise TypeError(f"Common takes a penalty such as L1(0.1), but it is {self.penalty!r}.")
+        terms = self.penalty.terms() if isinstance(self.penalty, Sum) else [self.penalty]
+        if any(term.ignores_common or term.constrains for term in terms):
+            raise TypeError(
+                f"the penalty of Common is of one model, which has no relation to others, but it "
+                f"is {self.penalty!r}: put penalties of differences into the specific part."
+            )
         self.penalty.check(n_features, 1)
+        self._check_exact(n_features)
+
+    def _check_exact(self, n_features):
+        """The proximal map must be that of the sum: it is only composed here."""
+        penalty = self.penalty if self.convex else self.penalty.majorant(None)
+        terms = penalty.terms() if isinstance(penalty, Sum) else [penalty]
+        gauges = [term for term in terms if term.gauge() is not None]
+        uneven = np.ptp(penalty.ridge(n_features)) > 0
+        if len(composable(gauges)) > 1 or (uneven and not all(g.by_features for g in gauges)):
+            raise TypeError(
+                f"the sum {self.penalty!r} has no exact proximal map, which Common needs: give it "
+                "fewer terms, or parts of their own by Decomposed."
+            )
 
     def for_columns(self, labels, tasks, n_classes=1):
         if n_classes == 1:

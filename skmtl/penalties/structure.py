@@ -7,7 +7,7 @@ others are units of their own. A unit gives a bound of its dual norm, from which
 
 import numpy as np
 
-from skmtl.penalties.base import Sum
+from skmtl.penalties.base import Sum, composable, smallest_scale
 from skmtl.penalties.decomposed import Decomposed
 from skmtl.penalties.relations import Fusion, rounding_level
 
@@ -49,25 +49,9 @@ class Unit:
         if all(g.by_rows for g in self.gauges):
             return _sum(self.gauges).dual_norm(Z - curved), energy
         if Y is None:
-            return self._smallest_scale(Z - curved), energy
+            return smallest_scale(self.gauges, Z - curved), energy
         # Y - curved is in the dual ball of the sum, what is missing in that of one of its terms.
         return 1.0 + min(g.dual_norm(Z - Y) for g in self.gauges), energy
-
-    def _smallest_scale(self, Z):
-        """The dual norm: the smallest step at which the proximal map of Z is 0."""
-        high = min(g.dual_norm(Z) for g in self.gauges)
-        if not 0 < high < np.inf:
-            return high
-        low = 0.0
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            low, high = (middle, high) if self._moves(Z, middle) else (low, middle)
-        return high
-
-    def _moves(self, Z, step):
-        for gauge in self.gauges:
-            Z = gauge.prox(Z, step)
-        return Z.any()
 
 
 class QuadraticUnit:
@@ -235,24 +219,6 @@ class Structure:
             own = part.conjugate(Z, None if Ys is None else Ys[number], Vs[number])
             bound, energy = max(bound, own[0]), energy + own[1]
         return bound, energy
-
-
-def composable(gauges):
-    """Lists of gauges whose proximal maps compose exactly, in the order of these maps."""
-    left, units = sorted(gauges, key=lambda gauge: -gauge.rank), []
-    while left:
-        unit, others = [], []
-        for gauge in left:
-            fits = all(_nests(outer, gauge) for outer in unit)
-            (unit if fits else others).append(gauge)
-        units.append(unit[::-1])
-        left = others
-    return units
-
-
-def _nests(outer, inner):
-    same = type(outer) is type(inner) and outer.kind in ("entries", "rows", "columns")
-    return inner.kind in outer.nests or same
 
 
 def _sum(gauges):

@@ -123,7 +123,10 @@ class SplittingSteps:
         self.resolvent = problem.resolvent()
         self.scale = self.resolvent.scale
         self.rho = np.full(len(self.parts), self.resolvent.typical)
-        signature = [[unit.operator is None for unit in part.units] for part in self.parts]
+        signature = [
+            [None if unit.operator is None else unit.operator.shape for unit in part.units]
+            for part in self.parts
+        ]
         known = problem.memory.get("state")
         if start is None and known is not None and known["signature"] == signature:
             self.rho = known["rho"]

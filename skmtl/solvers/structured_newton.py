@@ -50,21 +50,23 @@ def solve(problem, *, tol, max_iter, start=None):
         gap = max((value - lower) / problem.null_objective, np.finfo(float).eps)
         if gap <= tol or n_iter >= max_iter or idle >= PATIENCE:
             break
-        model, X = problem.model(point, damping)
+        model = problem.model(point, parts, damping)
+        quadratic = model.problem
         if state is not None:
-            model.memory["state"] = state
+            quadratic.memory["state"] = state
         share = INNER_SHARE * max(min(gap, 1.0), tol) * problem.null_objective
-        inner_tol = min(share / model.quadratic.energy, 0.1) if model.quadratic.energy > 0 else 0.1
+        energy = quadratic.quadratic.energy
+        inner_tol = min(share / energy, 0.1) if energy > 0 else 0.1
         first = parts if state is None else None
-        solution = splitting.solve(model, tol=inner_tol, max_iter=INNER_ROUNDS, start=first)
+        solution = splitting.solve(quadratic, tol=inner_tol, max_iter=INNER_ROUNDS, start=first)
         coef, intercept = model.complete(solution.coef)
-        if "state" in model.memory:
-            state = model.memory["state"]
+        if "state" in quadratic.memory:
+            state = quadratic.memory["state"]
             certificate = state["Ys"], state["V"]
-            dual = problem.model_dual(point, X, coef, intercept, damping, certificate)
+            dual = problem.model_dual(point, model, coef, intercept, certificate)
             lower = max(lower, dual)
         point, parts, step, decrease = problem.search_parts(
-            point, parts, X, solution.coef, coef, intercept
+            point, parts, solution.coef, coef, intercept
         )
         n_iter += 1
         damping = max(0.1 * damping, SMALLEST_DAMPING) if step == 1 else min(30 * damping, 1.0)
