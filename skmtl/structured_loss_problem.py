@@ -116,7 +116,7 @@ class StructuredLossProblem(LossProblem):
     # --- model and certificate --------------------------------------------------------------
 
     def model(self, point, parts, damping):
-        """`Model` of the loss at a point; with the columns of a task apart where it is too large."""
+        """`Model` of the loss at a point, with the columns of a task apart if it is too large."""
         sides = [len(self.kept) * columns.shape[1] for columns in self.layout.columns]
         counts = [len(columns) for columns in self.layout.columns]
         entries = sum(n * side**2 for n, side in zip(counts, sides, strict=True))
@@ -212,11 +212,7 @@ class StructuredLossProblem(LossProblem):
         points = [
             [V] * len(part.units) for V, part in zip(parts, self.structure.parts, strict=True)
         ]
-        zeros = [
-            [np.zeros_like(V) if u.operator is None else np.zeros_like(V @ u.operator) for u in own]
-            for V, own in zip(parts, (part.units for part in self.structure.parts), strict=True)
-        ]
-        return zeros, points
+        return None, points
 
     # --- line search ------------------------------------------------------------------------
 

@@ -1,19 +1,27 @@
-"""The Python examples of the README run."""
+"""The Python examples of the README and of docs/ run."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-@pytest.mark.parametrize("code", EXAMPLES, ids=lambda code: code.split("\n", 1)[0])
-def test_example_runs(code):
+def examples_of(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+EXAMPLES = examples_of(PAGES[0])
+ALL = [(page.name, number, code) for page in PAGES for number, code in enumerate(examples_of(page))]
+
+
+@pytest.mark.parametrize(("name", "number", "code"), ALL, ids=[f"{a}-{b}" for a, b, _ in ALL])
+def test_example_runs(name, number, code):
     if "pandas" in code or "load_diabetes_tasks" in code:
         pytest.importorskip("pandas")
-    exec(compile(code, "README.md", "exec"), {})
+    exec(compile(code, f"{name}-{number}", "exec"), {})
 
 
 def test_every_layout_has_an_example_of_at_most_twenty_lines():

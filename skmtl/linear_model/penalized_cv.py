@@ -30,7 +30,7 @@ class PenaltyPathCV(PathCV):
     _solve = staticmethod(fitting.solve)
 
     def _penalty(self, alpha, l1_ratio=1.0):
-        return (L21() if self.penalty is None else self.penalty).scaled(alpha)
+        return (L21() if self.penalty is None else self.penalty).scaled(float(alpha))
 
     def _posed_penalty(self, alpha):
         penalty = self._penalty(alpha)
@@ -273,6 +273,8 @@ feature_covariance_, task_affinity_, feature_affinity_, task_labels_
         if self.loss != "squared":
             return LossFolds(data, self.loss, self.epsilon, fit_intercept=self.fit_intercept)
         free = self._posed_penalty(1.0).free_features(data.n_features).any()
+        given = self._given_alphas()
+        free |= given is not None and not given.all()  # alpha = 0
         rows_only = free or not self._penalty(1.0).convex  # majorants leave large rows free
         return SquaredFolds(data, self.fit_intercept, rows_only=rows_only)
 
