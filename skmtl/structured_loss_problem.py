@@ -50,14 +50,16 @@ class StructuredLossProblem(LossProblem):
 
     def __init__(self, data, penalty, parts, *, fit_intercept=True):
         self.labels, self.n_tasks = data.labels, data.n_tasks
-        self.memory = {}
         super().__init__(data, penalty, parts, fit_intercept=fit_intercept)
 
     def _set_penalty(self, penalty):
         penalty.check(self.n_features, self.n_tasks)
         self.full_penalty = penalty
         self.column_penalty = self._penalty_of_columns(penalty)
+        before = getattr(self, "free_mask", None)
         self.free_mask = penalty.free_features(self.n_features)
+        if before is None or not np.array_equal(before, self.free_mask):
+            self.memory = {}  # of other coefficients
         self.kept, self.free = np.flatnonzero(~self.free_mask), np.flatnonzero(self.free_mask)
         self.kept_penalty = self.on_columns(penalty)
         self.structure = Structure(self.kept_penalty, len(self.kept), self.layout.n_columns)

@@ -131,30 +131,33 @@ class StructuredProblem:
         """Coefficients, their product with G, and the parts, with the common model at its best."""
         W = parts.sum(axis=0)
         product = self.quadratic.product(W)
-        common = self.structure.common_part
-        if common is None:
+        free = self.structure.common_free
+        if not free.any():
             return W, product, parts
-        parts = parts.copy()
+        parts, W = parts.copy(), W.copy()
         for _ in range(2):  # the second step is for rounding errors
             total = np.sum(self.quadratic.cross - product, axis=1)
-            step = (self._pooled_inverse() @ total)[:, None]
-            parts[common] += step
-            W = W + step
+            step = np.zeros((len(W), 1))
+            step[free, 0] = self._pooled_inverse(free) @ total[free]
+            parts[self.structure.common_part] += step
+            W += step
             product = product + self.quadratic.product(np.repeat(step, W.shape[1], axis=1))
         return W, product, parts
 
-    def _pooled_inverse(self):
-        """Pseudo-inverse of the sum of all Gram matrices."""
-        if "pooled" not in self.memory:
+    def _pooled_inverse(self, free):
+        """Pseudo-inverse of the sum of all Gram matrices on some features."""
+        key = "pooled", free.tobytes()
+        if key not in self.memory:
             if self.shape[1] > LARGEST_SIDE:
                 raise ValueError(
                     f"a free model of all tasks has too many features ({self.shape[1]}): give it a "
                     "penalty, such as Common(SquaredL2(...))."
                 )
-            levels, basis = np.linalg.eigh(summed_gram(self.quadratic))
+            gram = summed_gram(self.quadratic)[np.ix_(free, free)]
+            levels, basis = np.linalg.eigh(gram)
             used = levels > len(levels) * EPS * levels[-1]
-            self.memory["pooled"] = (basis[:, used] / levels[used]) @ basis[:, used].T
-        return self.memory["pooled"]
+            self.memory[key] = (basis[:, used] / levels[used]) @ basis[:, used].T
+        return self.memory[key]
 
     # --- where a path starts -----------------------------------------------------------------
 

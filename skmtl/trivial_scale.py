@@ -50,9 +50,12 @@ def never_zero(penalty):
 
 def _scale_of_gauges(problem, parts, gauges, solve):
     others = [part for _, part in parts if not _can_be_zero(part)]
-    pools = any(part.ignores_common for _, part in parts)  # zero differences, not coefficients
-    if not others or all(part.ignores_common for part in others):
+    free = [part.common_free(problem.n_features).all() for _, part in parts]
+    pools = any(free)  # zero differences, not coefficients
+    if len(gauges) + sum(free) >= len(parts):
         Z = problem.null_correlation(Common() if pools else None, solve)
+        if pools:  # 0 at the optimum, but for the accuracy of the solver
+            Z = Z - Z.mean(axis=1, keepdims=True)
         return _largest_dual_norm(problem, gauges, Z)
     return _where_squares_leave_nothing(problem, gauges, others, solve)
 

@@ -254,6 +254,16 @@ class MultiTaskRegressor(PenalizedRegressor):
 
 
 def check_penalty(penalty):
-    """Raise TypeError unless it is a penalty or None."""
-    if penalty is not None and not isinstance(penalty, Penalty):
+    """Raise TypeError unless it is a penalty (made of penalties) or None."""
+    if penalty is None:
+        return
+    if not isinstance(penalty, Penalty):
         raise TypeError(f"penalty must be a penalty such as L21(0.1), but it is {penalty!r}.")
+    for name in ("first", "second", "shared", "specific"):
+        if not hasattr(penalty, name):
+            continue
+        part = getattr(penalty, name)
+        if not isinstance(part, Penalty):
+            kind = type(penalty).__name__
+            raise TypeError(f"{kind} takes penalties, but {name} is {part!r}.")
+        check_penalty(part)

@@ -19,7 +19,7 @@ from skmtl.penalties import L21
 from skmtl.solvers.path import alpha_grid
 from skmtl.trivial_scale import never_zero
 
-EPS, EPS_OF_SQUARES = 1e-3, 1e-7
+EPS, EPS_OF_SQUARES, EPS_OF_CONCAVE = 1e-3, 1e-7, 0.03
 
 
 class PenaltyPathCV(PathCV):
@@ -52,6 +52,7 @@ class PenaltyPathCV(PathCV):
         eps = self.eps
         if eps is None:
             eps = EPS_OF_SQUARES if never_zero(posed) else EPS
+            eps = eps if self._penalty(1.0).convex else EPS_OF_CONCAVE
         top = fitting.alpha_max(problem.with_penalty(posed))
         return alpha_grid(top, eps=eps, n_alphas=self._n_alphas())[None]
 
@@ -161,8 +162,8 @@ class MultiTaskRegressorCV(PenaltyPathCV, MultiTaskRegressor):
     epsilon : float, default=1.35
         Residual, in units of y, beyond which the Huber loss is linear.
     eps : float, default=None
-        Smallest over largest alpha of an automatic grid; None is 1e-3, and 1e-7 for penalties
-        that are squares.
+        Smallest over largest alpha of an automatic grid; None is 1e-3, but 1e-7 for penalties
+        that are squares, and 0.03 for concave ones, which soon leave all features free.
     alphas : int or array-like, default=50
         How many factors, or which. They fall in equal ratios from the smallest one at which all
         that the penalty can make zero is zero (for squares, where coefficients are about 1e-3 of
@@ -296,8 +297,8 @@ class MultiTaskClassifierCV(PenaltyPathCV, PenalizedClassifier):
     penalty : Penalty, default=None
         None is ``L21()``.
     eps : float, default=None
-        Smallest over largest alpha of an automatic grid; None is 1e-3, and 1e-7 for penalties
-        that are squares.
+        Smallest over largest alpha of an automatic grid; None is 1e-3, but 1e-7 for penalties
+        that are squares, and 0.03 for concave ones, which soon leave all features free.
     alphas : int or array-like, default=50
         How many factors, or which. They fall in equal ratios from the smallest one at which all
         that the penalty can make zero is zero (for squares, where coefficients are about 1e-3 of

@@ -76,7 +76,11 @@ class Penalty(BaseEstimator):
 
     def free_features(self, n_features):
         """Mask of the features that are not penalised."""
-        return np.zeros(n_features, dtype=bool)
+        return np.full(n_features, getattr(self, "alpha", 1.0) == 0)
+
+    def common_free(self, n_features):
+        """Mask of the features whose coefficients may all move together at no cost."""
+        return np.full(n_features, self.ignores_common)
 
     def gauge(self):
         """The part that is not a ridge, or None."""
@@ -222,6 +226,9 @@ class Sum(Penalty):
     def majorant(self, W):
         return Sum(self.first.majorant(W), self.second.majorant(W))
 
+    def common_free(self, n_features):
+        return self.first.common_free(n_features) & self.second.common_free(n_features)
+
     def attributes(self, W):
         return self.first.attributes(W) | self.second.attributes(W)
 
@@ -245,7 +252,10 @@ class Sum(Penalty):
         return sum(part.value(W) for part in self.terms())
 
     def prox(self, W, step):
-        shrink = 1.0 + np.reshape(self.ridge(len(W)), (-1, 1)) * step
+        ridge = np.reshape(self.ridge(len(W)), (-1, 1))
+        if len(W) and not np.ptp(ridge):  # not all gauges take steps by row
+            ridge = ridge[0, 0]
+        shrink = 1.0 + ridge * step
         W, step = W / shrink, step / shrink
         for part in self.gauges():
             W = part.prox(W, step)

@@ -228,6 +228,11 @@ class Common(Penalty):
     def ignores_common(self):
         return self.penalty is None
 
+    def common_free(self, n_features):
+        if self.penalty is None:
+            return np.ones(n_features, dtype=bool)
+        return self.penalty.free_features(n_features)
+
     @property
     def by_features(self):
         return self.penalty is None or _by_features(self.penalty)
@@ -298,8 +303,12 @@ class Common(Penalty):
 
     def conjugate(self, Y, V):
         total = Y.sum(axis=1, keepdims=True)
-        if self.penalty is None:  # 0 but for rounding, once b is at its optimum
-            return (0.0 if (np.abs(total) <= rounding_level(Y)).all() else np.inf), 0.0
+        free = self.common_free(len(Y))  # 0 but for rounding there, once b is at its optimum
+        if (np.abs(total) > rounding_level(Y))[free].any():
+            return np.inf, 0.0
+        if self.penalty is None or free.all():
+            return 0.0, 0.0
+        total[free] = 0.0
         return self.penalty.conjugate(total, V[:, :1])
 
 

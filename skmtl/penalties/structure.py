@@ -135,13 +135,14 @@ class PartStructure:
         edges = [term.edges(n_tasks) for term in terms if isinstance(term, Fusion)]
         gauges = [t for t in terms if t.gauge() is not None and not isinstance(t, Fusion)]
         self.units = [Unit(group) for group in composable(gauges)]
-        if self.units and laplacian is None and (np.ptp(ridge) == 0 or self._steps_by_row(0)):
-            self.units[0].ridge = ridge if np.ptp(ridge) else ridge[0, 0]
+        uneven = (ridge != ridge[:1]).any()
+        if self.units and laplacian is None and (not uneven or self._steps_by_row(0)):
+            self.units[0].ridge = ridge if uneven else ridge.max(initial=0.0)
         elif ridge.any() or laplacian is not None:
             self.units.append(QuadraticUnit(ridge, laplacian))
         self.units += [EdgeUnit(*pair) for pair in edges]
         self.units.sort(key=lambda unit: not unit.constrains)  # the first one's point is the part's
-        self.ignores_common = penalty.ignores_common
+        self.common_free = penalty.common_free(n_features)
 
     def _steps_by_row(self, number):
         return all(gauge.by_features for gauge in self.units[number].gauges)
@@ -156,6 +157,9 @@ class PartStructure:
         """
         if len(self.units) == 1:
             return self.units[0].conjugate(Z, None if Ys is None else Ys[0], Vs[0])
+        if Ys is None:  # 0 is a subgradient at 0, for every unit
+            Vs = [np.zeros_like(Z if u.operator is None else Z @ u.operator) for u in self.units]
+            Ys = Vs
         missing = Z.copy()
         for unit, Y in zip(self.units, Ys, strict=True):
             missing -= Y if unit.operator is None else Y @ unit.operator.T
@@ -201,8 +205,9 @@ class Structure:
         self.names = [name for name, _ in pairs]
         units = [unit for part in self.parts for unit in part.units]
         self.by_features = all(unit.by_features for unit in units)
-        common = [k for k, part in enumerate(self.parts) if part.ignores_common]
-        self.common_part = common[0] if common else None  # free to move all tasks together
+        # The part, and its features, that are free to move in all tasks together.
+        self.common_part = int(np.argmax([part.common_free.sum() for part in self.parts]))
+        self.common_free = self.parts[self.common_part].common_free
 
     def value(self, parts):
         """The penalty of parts (n_parts, n_features, n_tasks)."""
