@@ -15,6 +15,7 @@ from skmtl.problem import Problem
 from skmtl.solvers.resolvent import LARGEST_SIDE, make_resolvent, summed_gram
 
 EPS = np.finfo(float).eps
+NULL_TOL = 1e-12  # of the model at the top of a path
 
 
 class StructuredProblem:
@@ -166,8 +167,9 @@ class StructuredProblem:
         if penalty is None:
             return self.quadratic.cross
         problem = self.with_penalty(penalty)
-        problem.memory = {k: v for k, v in self.memory.items() if k != "state"}
-        _, product, _ = problem.settled(solve(problem, tol=1e-12, max_iter=300).coef)
+        # A memory of its own, since the root finder asks for many penalties of this kind.
+        problem.memory = self.memory.setdefault("null", {})
+        _, product, _ = problem.settled(solve(problem, tol=NULL_TOL, max_iter=300).coef)
         return self.quadratic.cross - product
 
     def largest_curvature(self):
