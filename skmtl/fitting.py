@@ -14,7 +14,7 @@ from skmtl.solvers import proximal_newton, splitting, structured_newton, working
 from skmtl.solvers.path import PathPoint
 from skmtl.structured_loss_problem import StructuredLossProblem
 from skmtl.structured_problem import StructuredProblem
-from skmtl.trivial_scale import trivial_scale
+from skmtl.trivial_scale import RIDGE_TOP, trivial_scale
 
 MOST_MAJORANTS = 100
 MAJORANTS_ON_PATH = 4
@@ -78,10 +78,24 @@ def solve(problem, *, tol, max_iter, start=None, solver="auto"):
 
 
 def alpha_max(problem):
-    """The factor of the penalty above which all that it can set to zero is zero."""
+    """The factor of the penalty above which all that it can set to zero is zero.
+
+    Infinite if there is none, because the penalty is a ridge.
+    """
     if isinstance(problem, (StructuredProblem, StructuredLossProblem)):
         return trivial_scale(problem, solve)
     return problem.null_dual_norm()
+
+
+def path_top(problem):
+    """(the largest factor of a path, whether it is one of zeros).
+
+    Without zeros it is where a ridge leaves about a thousandth of the coefficients.
+    """
+    top = alpha_max(problem)
+    if np.isfinite(top):
+        return top, True
+    return RIDGE_TOP * problem.largest_curvature(), False
 
 
 def fit(

@@ -240,6 +240,19 @@ class LossProblem:
         norms = self.gauge.row_dual_norms(self.correlation(point))
         return norms[self.has_gauge].max(initial=0.0)
 
+    def largest_curvature(self):
+        """The largest second derivative of the loss in a coefficient, at the null model."""
+        point = self._at(np.zeros((self.n_features, self.layout.n_columns)))
+        curvatures = [
+            v * part.loss.curvature(y, z) for part, y, v, z in self.layout.cells(point.fitted)
+        ]
+        squares = (
+            self.layout.X.multiply(self.layout.X)
+            if sparse.issparse(self.layout.X)
+            else (self.layout.X**2)
+        )
+        return float(self.layout.adjoint(squares, curvatures).max(initial=0.0) / self.n_bar)
+
     def working_set(self, point, correlation, size):
         """Features in use, free ones, and those that violate optimality most."""
         used = point.coef.any(axis=1)

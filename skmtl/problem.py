@@ -147,6 +147,10 @@ class Problem:
         norms = self.gauge.row_dual_norms(Z)
         return np.where(self.ridge_only, np.inf, norms)
 
+    def largest_curvature(self):
+        """The largest second derivative of the loss in a coefficient."""
+        return float(self.quadratic.diagonal().max(initial=0.0))
+
     def null_dual_norm(self):
         """The factor by which the gauge must grow for W = 0 to be optimal (below 1: it is)."""
         if self.gauge is None:

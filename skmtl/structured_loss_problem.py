@@ -9,7 +9,6 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from scipy import sparse
 
 from skmtl.coupled_quadratic import LARGEST_STACK, CoupledModel
 from skmtl.free_directions import FreeDirections
@@ -254,19 +253,6 @@ class StructuredLossProblem(LossProblem):
             parts = solve(problem, tol=1e-10, max_iter=100).coef
             point = problem._at(problem._full(parts))
         return self.correlation(point)[self.kept]
-
-    def largest_curvature(self):
-        """The largest second derivative of the loss in a coefficient, at the null model."""
-        point, _ = self.start()
-        curvatures = [
-            v * part.loss.curvature(y, z) for part, y, v, z in self.layout.cells(point.fitted)
-        ]
-        squares = (
-            self.layout.X.multiply(self.layout.X)
-            if sparse.issparse(self.layout.X)
-            else (self.layout.X**2)
-        )
-        return float(self.layout.adjoint(squares, curvatures).max(initial=0.0) / self.n_bar)
 
     # --- as seen from outside ---------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from skmtl.structured_problem import StructuredProblem
 RIDGE_TOP = 1e3  # times the largest curvature: squared penalties alone never give zeros
 ACCURACY = 1e-10
 MOST_STEPS = 3000
-LOWEST = 60.0  # logarithms
+LOWEST = 12.0  # logarithm
 NOTHING = 1e-7  # coefficients below this share of their target are zeros
 
 
@@ -34,19 +34,11 @@ def trivial_scale(problem, solve):
     Returns
     -------
     float
-        A thousand times the largest curvature of the loss, if nothing can be zero.
+        Infinite if no factor makes anything zero.
     """
     parts = parts_of(problem.full_penalty)
     gauges = [part for _, part in parts if _can_be_zero(part)]
-    if not gauges:
-        return RIDGE_TOP * problem.largest_curvature()
-    scale = _scale_of_gauges(problem, parts, gauges, solve)
-    return scale if np.isfinite(scale) else RIDGE_TOP * problem.largest_curvature()
-
-
-def never_zero(penalty):
-    """Whether the penalty is made of squares, so that no factor makes a coefficient zero."""
-    return not any(_can_be_zero(part) for _, part in parts_of(penalty))
+    return _scale_of_gauges(problem, parts, gauges, solve) if gauges else np.inf
 
 
 def _scale_of_gauges(problem, parts, gauges, solve):
@@ -75,7 +67,9 @@ def _where_squares_leave_nothing(problem, gauges, others, solve):
     while excess(high) > 0:
         high += 1.0
     low = high - 1.0
-    while excess(low) < 0 and low > high - LOWEST:
+    while excess(low) < 0:
+        if low < high - LOWEST:  # the squares take all, however small they are
+            return np.inf
         low -= 1.0
     return float(np.exp(optimize.brentq(excess, low, high, xtol=1e-8)))
 
@@ -100,7 +94,7 @@ def _largest_dual_norm(problem, penalties, Z):
 def _dual_norm(penalty, Z):
     """The smallest factor at which the proximal map of Z is zero."""
     (part,) = Structure(penalty, *Z.shape).parts
-    gauges = [u for u in part.units if hasattr(u, "gauges") or u.operator is not None]
+    gauges = [unit for unit in part.units if _has_kink(unit)]
     zeros = np.zeros_like(Z)
     if len(gauges) == 1 and gauges[0].operator is None:
         return gauges[0].conjugate(Z, None, zeros)[0]
@@ -110,6 +104,13 @@ def _dual_norm(penalty, Z):
     if all(unit.operator is None for unit in gauges):
         return _dual_norm_of_sum(gauges, Z)
     return _dual_norm_by_bisection(penalty, Z, high)
+
+
+def _has_kink(unit):
+    """Whether a unit may hold a part at zero; squares may not, and have no say there."""
+    if unit.operator is not None:
+        return True
+    return any(not isinstance(g, SquaredPenalty) for g in getattr(unit, "gauges", ()))
 
 
 def _dual_norm_of_sum(units, Z):

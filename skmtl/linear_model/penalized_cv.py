@@ -17,7 +17,6 @@ from skmtl.linear_model.sparse_cv import SquaredFolds
 from skmtl.loss_layout import column_tasks
 from skmtl.penalties import L21
 from skmtl.solvers.path import alpha_grid
-from skmtl.trivial_scale import never_zero
 
 EPS, EPS_OF_SQUARES, EPS_OF_CONCAVE = 1e-3, 1e-7, 0.03
 
@@ -48,12 +47,11 @@ class PenaltyPathCV(PathCV):
         given = self._given_alphas()
         if given is not None:
             return given[None]
-        posed = self._posed_penalty(1.0)
+        top, has_zeros = fitting.path_top(problem)
         eps = self.eps
         if eps is None:
-            eps = EPS_OF_SQUARES if never_zero(posed) else EPS
+            eps = EPS if has_zeros else EPS_OF_SQUARES
             eps = eps if self._penalty(1.0).convex else EPS_OF_CONCAVE
-        top = fitting.alpha_max(problem.with_penalty(posed))
         return alpha_grid(top, eps=eps, n_alphas=self._n_alphas())[None]
 
     def _check_eps(self):

@@ -123,14 +123,15 @@ class Fusion(GraphPenalty):
         self.alpha = alpha
 
     def edges(self, n_tasks):
-        """Differences along edges (n_tasks, n_edges), sparse, and the norm that acts on them."""
+        """Differences along edges times their weights (n_tasks, n_edges), sparse, and the norm."""
         A = np.triu(self._adjacency(n_tasks))
         s, t = np.nonzero(A)
-        ones, numbers = np.ones(len(s)), np.arange(len(s))
+        weights, numbers = A[s, t], np.arange(len(s))
         D = sparse.csr_array(
-            (np.r_[ones, -ones], (np.r_[s, t], np.r_[numbers, numbers])), shape=(n_tasks, len(s))
+            (np.r_[weights, -weights], (np.r_[s, t], np.r_[numbers, numbers])),
+            shape=(n_tasks, len(s)),
         )
-        return D, TaskL21(self.alpha, factor=A[s, t])
+        return D, TaskL21(self.alpha)
 
     def value(self, W):
         D, norm = self.edges(W.shape[1])
@@ -138,7 +139,7 @@ class Fusion(GraphPenalty):
 
     def attributes(self, W):
         """Clusters: tasks that are joined by edges without a difference."""
-        D, _ = self.edges(W.shape[1])
+        D = self.edges(W.shape[1])[0].sign()
         length = row_norms((W @ D).T)
         equal = length <= EQUAL * row_norms(W.T).max(initial=0.0)
         joined = sparse.csr_array(abs(D)[:, np.flatnonzero(equal)])

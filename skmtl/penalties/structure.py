@@ -51,7 +51,18 @@ class Unit:
         if Y is None:
             return smallest_scale(self.gauges, Z - curved), energy
         # Y - curved is in the dual ball of the sum, what is missing in that of one of its terms.
-        return 1.0 + min(g.dual_norm(Z - Y) for g in self.gauges), energy
+        return 1.0 + self._bound_of_rest(Z - Y), energy
+
+    def _bound_of_rest(self, Z):
+        """The dual norm of one term; of differences where a feature is free of all others."""
+        chains = [g for g in self.gauges if g.kind == "chain"]
+        others = [g for g in self.gauges if g.kind != "chain"]
+        bound = 0.0
+        if chains and others:
+            free = np.all([g.free_features(len(Z)) for g in others], axis=0)[:, None]
+            bound = chains[0].dual_norm(np.where(free, Z, 0.0))
+            Z = np.where(free, 0.0, Z)
+        return max(bound, min(g.dual_norm(Z) for g in self.gauges))
 
 
 class QuadraticUnit:
@@ -65,7 +76,7 @@ class QuadraticUnit:
         if laplacian is not None:
             self.levels, self.basis = np.linalg.eigh(laplacian)
             self.levels = np.maximum(self.levels, 0.0)
-            self.levels[self.levels <= 1e-12 * self.levels[-1]] = 0.0
+            self.levels[self.levels <= 1e-12 * self.levels.max(initial=0.0)] = 0.0
 
     def product(self, V):
         return self.ridge * V + (0.0 if self.laplacian is None else V @ self.laplacian)
@@ -175,19 +186,27 @@ class PartStructure:
             if with_missing[0] < best:
                 best, chosen = with_missing[0], number
             energy += unit.conjugate(Y, Y, V)[1]
-        if chosen is None:  # differences and ridges: the ridge takes it
-            return self._ridge_takes(missing, Ys, Vs)
+        if chosen is None:  # differences and ridges, or features that all others leave free
+            return self._last_takes(missing, Ys, Vs)
         unit, Y, V = self.units[chosen], Ys[chosen], Vs[chosen]
         energy += unit.conjugate(Y + missing, Y, V)[1] - unit.conjugate(Y, Y, V)[1]
         return max(bound, best), energy
 
-    def _ridge_takes(self, missing, Ys, Vs):
-        bound, energy = 1.0, 0.0
-        for unit, Y, V in zip(self.units, Ys, Vs, strict=True):
-            if isinstance(unit, QuadraticUnit):
-                more = unit.conjugate(Y + missing, Y, V)
+    def _last_takes(self, missing, Ys, Vs):
+        """The ridge takes all, or the differences do; (inf, 0) if none can."""
+        takers = [k for k, u in enumerate(self.units) if isinstance(u, QuadraticUnit)]
+        takers += [k for k, u in enumerate(self.units) if u.operator is not None]
+        best = np.inf, 0.0
+        for taker in takers:
+            bound, energy = 1.0, 0.0
+            for number, (unit, Y, V) in enumerate(zip(self.units, Ys, Vs, strict=True)):
+                own = Y if unit.operator is None else Y @ unit.operator.T
+                own = own + missing if number == taker else own
+                more = unit.conjugate(own, Y, V)
                 bound, energy = max(bound, more[0]), energy + more[1]
-        return bound, energy
+            if bound < best[0]:
+                best = bound, energy
+        return best
 
 
 class Structure:

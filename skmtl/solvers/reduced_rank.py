@@ -13,6 +13,7 @@ from skmtl.solvers.factors import (
     smooth_value,
     solve_stack,
 )
+from skmtl.solvers.row_span import WHOLE
 
 
 class SharedRowsPath:
@@ -66,20 +67,20 @@ class RankBound:
         return smooth_value(self.quadratic, W) + 0.5 * self.alpha * float(np.sum(W**2))
 
 
-def rank_starts(quadratic, rank, alpha, *, n_init, random):
+def rank_starts(quadratic, rank, alpha, *, scale, n_init, random, span=WHOLE):
     """A (n_features, rank) to start from, none of which depends on the order of the tasks.
 
     The leading singular vectors of the tasks' ridge fits, then random mixtures of these fits.
+    `scale` is a typical curvature of a feature. Neither depends on the basis of the span.
     """
-    ridge = alpha if alpha > 0 else 1e-3 * float(np.mean(quadratic.diagonal()))
-    W = ridge_start(quadratic, ridge)
+    W = span.lift(ridge_start(quadratic, alpha if alpha > 0 else 1e-3 * scale))
     found = [principal(W, rank)[0]]
     for _ in range(n_init - 1):
         found.append(principal(W @ (W.T @ random.normal(size=(len(W), rank))), rank)[0])
     return found
 
 
-def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter):
+def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter, span=WHOLE):
     """Alternating least squares, the best of several starts.
 
     Parameters
@@ -87,7 +88,9 @@ def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter):
     quadratic : Gram, Rows or MaskedRows
         Not divided by the number of rows.
     starts : list of ndarray of shape (n_features, at most rank)
-        A.
+        A, of all features.
+    span : RowSpan
+        In whose basis the quadratic is.
 
     Returns
     -------
@@ -95,9 +98,10 @@ def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter):
         With the rows of B orthonormal, in the order of the norms of the columns of A.
     """
     model = RankBound(quadratic, alpha)
-    runs = [alternate(model, start, tol=tol, max_iter=max_iter) for start in starts]
+    lowered = [span.lower(start) for start in starts]
+    runs = [alternate(model, start, tol=tol, max_iter=max_iter) for start in lowered]
     best = min(runs, key=lambda found: found.path[-1])
-    A, B = canonical(best.A, best.B, rank)
+    A, B = canonical(span.lift(best.A), best.B, rank)
     return best._replace(A=A, B=B)
 
 

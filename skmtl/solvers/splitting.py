@@ -22,6 +22,7 @@ SMALL_PART = 0.01
 ADAPTED_ROUNDS = 60  # afterwards the step size stays, as convergence asks for
 LARGEST_CHANGE = 5.0
 WORTH_A_CHANGE = 1.3
+FARTHEST = 1e4  # from the typical curvature of the loss
 
 
 def solve(problem, *, tol, max_iter, start=None):
@@ -147,6 +148,7 @@ class SplittingSteps:
         )
         self.relaxation = 1.0 if self.edges.any() else RELAXATION
         self._measure()
+        self.set_state(self.state())  # subgradients of this penalty, as the certificate needs
 
     def _start_at(self, parts):
         problem = self.problem
@@ -312,24 +314,32 @@ class SplittingSteps:
                 Vs[k] = V
             self.apart[number], self.moved[number] = apart, moved
             sizes[number], pulls[number] = size, pull
-        # A part that is nearly 0 is measured by the others.
-        sizes, pulls = (np.maximum(a, SMALL_PART * a.sum()) for a in (sizes, pulls))
-        self.apart = np.sqrt(_ratio(self.apart, sizes))
-        self.moved = np.sqrt(_ratio(self.moved, pulls))
+        self.sizes, self.pulls = sizes, pulls
 
     def adapt(self):
         """Step sizes that balance how far both kinds of residuals are from 0, relatively.
 
         Returns whether they changed.
         """
-        factors = np.ones(len(self.rho))
-        sound = (self.apart > 0) & (self.moved > 0)
-        factors[sound] = np.sqrt(self.apart[sound] / self.moved[sound])
+        squares = self.rho**2
+        joint = _ratio(self.apart.sum(), self.sizes.sum())
+        joint = _ratio(joint, _ratio(squares @ self.moved, squares @ self.pulls)) ** 0.25
+        if not joint > 0:
+            return False
+        own = _ratio(_ratio(self.apart, self.sizes), _ratio(self.moved, self.pulls)) ** 0.25
+        # A part that is held at 0, or nearly so, has nothing to say of its own.
+        told = (own > 0) & (self.sizes > SMALL_PART * self.sizes.sum())
+        factors = np.where(told, own, joint)
         factors = np.clip(factors, 1.0 / LARGEST_CHANGE, LARGEST_CHANGE)
         factors[(factors > 1.0 / WORTH_A_CHANGE) & (factors < WORTH_A_CHANGE)] = 1.0
         if (factors == 1.0).all():
             return False
-        self.rho = self.rho * factors
+        rho = self.rho * factors
+        typical = self.resolvent.typical  # residuals of a part that is held at 0 mislead
+        rho = np.clip(rho, typical / FARTHEST, typical * FARTHEST)
+        if (rho == self.rho).all():
+            return False
+        factors, self.rho = rho / self.rho, rho
         self.U = [[U / f for U in Us] for f, Us in zip(factors, self.U, strict=True)]
         self._measure()
         return True
@@ -337,6 +347,7 @@ class SplittingSteps:
 
 def _ratio(a, b):
     """a / b, and 0 (no reason to act on) where b is next to 0."""
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     return np.divide(a, b, out=np.zeros_like(a), where=b > 1e-200)
 
 

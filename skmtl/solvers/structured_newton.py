@@ -14,6 +14,7 @@ FIRST_DAMPING = 1e-3
 SMALLEST_DAMPING = 1e-9
 INNER_ROUNDS = 200
 INNER_SHARE = 0.05  # the model is solved to this share of the gap
+SLOW, SHARPER = 0.5, 0.01  # a gap that falls by less asks for models solved to less
 PATIENCE = 4  # steps that change nothing but by rounding
 
 
@@ -43,6 +44,7 @@ def solve(problem, *, tol, max_iter, start=None):
         start = problem.memory["parts"]
     point, parts = problem.start(start)
     damping, idle, lower, gap, n_iter = FIRST_DAMPING, 0, 0.0, np.inf, 0
+    sharper = 1.0
     certificate = problem.zero_certificate(parts)
     while True:
         lower = max(lower, problem.residual_dual(point, certificate))
@@ -50,11 +52,13 @@ def solve(problem, *, tol, max_iter, start=None):
         gap = max((value - lower) / problem.null_objective, np.finfo(float).eps)
         if gap <= tol or n_iter >= max_iter or idle >= PATIENCE:
             break
+        if gap > SLOW * before:
+            sharper *= SHARPER
         model = problem.model(point, parts, damping)
         quadratic = model.problem
         if state is not None:
             quadratic.memory["state"] = state
-        share = INNER_SHARE * max(min(gap, 1.0), tol) * problem.null_objective
+        share = sharper * INNER_SHARE * max(min(gap, 1.0), tol) * problem.null_objective
         energy = quadratic.quadratic.energy
         inner_tol = min(share / energy, 0.1) if energy > 0 else 0.1
         first = parts if state is None else None

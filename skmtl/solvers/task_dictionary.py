@@ -10,6 +10,7 @@ from skmtl.solvers.factors import (
     ridge_start,
     smooth_value,
 )
+from skmtl.solvers.row_span import WHOLE
 
 SWEEPS = 400
 SWEEPS_PER_POLISH = 8
@@ -134,25 +135,25 @@ def _on_support(Q, q, alpha, S):
     return solved, right.all(axis=1)
 
 
-def starts(quadratic, n_components, alpha_dictionary, *, common, n_init, random):
+def starts(quadratic, n_components, alpha_dictionary, *, scale, common, n_init, random, span=WHOLE):
     """Dictionaries (n_features, n_fixed + n_components) to start from.
 
     The first holds the leading singular vectors of the tasks' ridge fits (Kumar, Daume 2012). The
-    others hold, in turn, these fits of some tasks, and random rotations of the first. Nothing
-    depends on the order of the tasks.
+    others hold, in turn, these fits of some tasks, and random rotations of the first. `scale` is
+    a typical curvature of a feature. Nothing depends on the order of the tasks, nor on the basis
+    of the span.
     """
-    p, n_tasks = quadratic.cross.shape
+    r, n_tasks = quadratic.cross.shape
     mean = None
     if common:
         ones, ridge = np.ones((1, n_tasks)), np.full((1, 1), alpha_dictionary)
-        mean = LeftStep(quadratic).solve(np.zeros((p, 1)), ones, ridge)
-    scale = float(np.mean(quadratic.diagonal()))
-    W = ridge_start(quadratic, START_RIDGE * max(scale, TINY), mean)
+        mean = LeftStep(quadratic).solve(np.zeros((r, 1)), ones, ridge)
+    W = span.lift(ridge_start(quadratic, START_RIDGE * max(scale, TINY), mean))
     left, values = principal(W, n_components)
     atoms = left * np.sqrt(values)
     missing = n_components - atoms.shape[1]
     if missing:  # more atoms than the tasks' models have dimensions: mixtures of these
-        mixed = unit(W @ (W.T @ random.normal(size=(p, missing))))
+        mixed = unit(W @ (W.T @ random.normal(size=(len(W), missing))))
         atoms = np.hstack([atoms, mixed * np.sqrt(values.mean() if len(values) else 0.0)])
     found = [atoms]
     for number in range(1, n_init):
@@ -161,7 +162,7 @@ def starts(quadratic, n_components, alpha_dictionary, *, common, n_init, random)
             found.append(models_towards(left @ (left.T @ W), atoms @ turn))
         else:
             found.append(atoms @ np.linalg.qr(turn)[0])
-    return [np.hstack([mean, L]) for L in found] if common else found
+    return [np.hstack([span.lift(mean), L]) for L in found] if common else found
 
 
 def models_towards(W, directions):
