@@ -6,8 +6,9 @@ from scipy import sparse
 from skmtl.quadratic import GRAM_ENTRIES, Gram, MaskedRows
 
 LARGEST_SIDE = 5000  # of a matrix that is decomposed
-CG_ACCURACY = 1e-12
+CG_ACCURACY, CG_PROGRESS = 1e-12, 1e-3  # of the right-hand side; of the residual at the start
 MOST_STEPS = 500
+PRODUCTS = 10_000  # with X that cost as much as a decomposition is allowed to
 
 
 def make_resolvent(quadratic, *, by_features=False):
@@ -20,6 +21,8 @@ def make_resolvent(quadratic, *, by_features=False):
         Whether each feature may have a scale of its own, that of its curvature: the metric is
         then c D instead of c I (with Gram matrices only).
     """
+    if _iterations_pay(quadratic):
+        return ConjugateGradients(quadratic)
     gram = _as_gram(quadratic)
     if gram is not None:
         return GramResolvent(gram, _scale_of(gram) if by_features else 1.0)
@@ -29,6 +32,22 @@ def make_resolvent(quadratic, *, by_features=False):
     if n_rows.max() <= LARGEST_SIDE and np.sum(n_rows**2) <= 8 * GRAM_ENTRIES:
         return KernelResolvent(quadratic)
     return ConjugateGradients(quadratic)
+
+
+def _iterations_pay(quadratic):
+    """Whether products with a sparse X are much cheaper than a decomposition."""
+    if isinstance(quadratic, Gram):
+        return False
+    if isinstance(quadratic, MaskedRows):
+        if not sparse.issparse(quadratic.X):
+            return False
+        stored, sides = quadratic.X.nnz, [min(quadratic.X.shape)] * quadratic.n_tasks
+    else:
+        if not all(sparse.issparse(design.X) for design in quadratic.designs):
+            return False
+        stored = sum(design.X.nnz for design in quadratic.designs)
+        sides = [min(design.X.shape) for design in quadratic.designs]
+    return sum(float(side) ** 3 for side in sides) > PRODUCTS * stored
 
 
 def _as_gram(quadratic):
@@ -142,9 +161,11 @@ class ConjugateGradients:
         residual = R - self.quadratic.product(W) - c * W
         scale = self.diagonal + c
         direction = step = residual / scale
-        size, goal = np.sum(residual * step, axis=0), np.sum(R * (R / scale), axis=0)
+        size = np.sum(residual * step, axis=0)
+        goal = np.sum(R * (R / scale), axis=0) * CG_ACCURACY**2
+        goal = np.maximum(goal, size * CG_PROGRESS**2)
         for _ in range(MOST_STEPS):
-            if (size <= CG_ACCURACY**2 * goal).all():
+            if (size <= goal).all():
                 break
             product = self.quadratic.product(direction) + c * direction
             length = _ratio(size, np.sum(direction * product, axis=0))
