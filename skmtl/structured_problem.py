@@ -99,6 +99,16 @@ class StructuredProblem:
             self.memory[key] = make_resolvent(self.quadratic, by_features=by_features)
         return self.memory[key]
 
+    def restricted(self, rows):
+        """The problem on some of the kept features."""
+        return StructuredProblem.of_quadratic(
+            self.quadratic.restrict(rows), self.penalty.restrict(rows)
+        )
+
+    def correlation(self, parts):
+        """Minus the gradient of the loss, (n_kept_features, n_tasks)."""
+        return self.quadratic.cross - self.quadratic.product(parts.sum(axis=0))
+
     # --- certificate ----------------------------------------------------------------------
 
     def certificate(self, parts, Ys=None, Vs=None):

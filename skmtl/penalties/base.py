@@ -21,6 +21,7 @@ class Penalty(BaseEstimator):
     """
 
     by_rows = False  # a sum over rows of norms l1 and l2 and ridges
+    rowwise = False  # with `row_dual_norms`: which features are zero is known one by one
     by_features = False  # a sum over rows of anything: steps may differ from row to row
     convex = True
     constrains = False  # infinite for some W
@@ -101,7 +102,7 @@ class Penalty(BaseEstimator):
 class FactoredPenalty(Penalty):
     """A penalty alpha * sum_j factor_j f(w_j) over the rows w_j of W."""
 
-    by_features = True
+    by_features = rowwise = True
 
     def free_features(self, n_features):
         return self.weights(n_features) == 0

@@ -149,7 +149,7 @@ class SquaredL2(FactoredPenalty):
     array([[ 1.5, -0.2]])
     """
 
-    by_rows = True
+    by_rows, rowwise = True, False
     kind = "quadratic"
 
     def __init__(self, alpha=1.0, *, factor=None):

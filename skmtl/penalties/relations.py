@@ -292,6 +292,14 @@ class Common(Penalty):
         """None: what is free for all tasks together is not free for each of them."""
         return np.zeros(n_features, dtype=bool)
 
+    @property
+    def rowwise(self):
+        known = self.penalty is not None and self.penalty.gauge() is not None
+        return known and (self.penalty.by_rows or self.penalty.rowwise)
+
+    def row_dual_norms(self, Z):
+        return self.penalty.row_dual_norms(Z.sum(axis=1, keepdims=True))
+
     def value(self, W):
         if np.ptp(W, axis=1).any():
             return np.inf

@@ -29,6 +29,18 @@ class Unit:
         self.by_features = all(g.by_features for g in gauges)
         self.constrains = any(g.constrains or getattr(g, "positive", False) for g in gauges)
 
+    @property
+    def has_scores(self):
+        """Whether it is known, feature by feature, which gradients leave coefficients at zero."""
+        alone = len(self.gauges) == 1 and self.gauges[0].rowwise
+        return alone or all(g.by_rows for g in self.gauges)
+
+    def scores(self, Z):
+        """Above 1 where a feature is not zero at the gradient -Z (n_features,)."""
+        if len(self.gauges) == 1:
+            return self.gauges[0].row_dual_norms(Z)
+        return _sum(self.gauges).row_dual_norms(Z)
+
     def prox(self, V, step):
         shrink = 1.0 + step * self.ridge
         V, step = V / shrink, step / shrink
@@ -51,16 +63,18 @@ class Unit:
         if Y is None:
             return smallest_scale(self.gauges, Z - curved), energy
         # Y - curved is in the dual ball of the sum, what is missing in that of one of its terms.
-        return 1.0 + self._bound_of_rest(Z - Y), energy
+        return 1.0 + self._bound_of_rest(Z - Y, rounding_level(Z)), energy
 
-    def _bound_of_rest(self, Z):
+    def _bound_of_rest(self, Z, rounding):
         """The dual norm of one term; of differences where a feature is free of all others."""
         chains = [g for g in self.gauges if g.kind == "chain"]
         others = [g for g in self.gauges if g.kind != "chain"]
         bound = 0.0
         if chains and others:
             free = np.all([g.free_features(len(Z)) for g in others], axis=0)[:, None]
-            bound = chains[0].dual_norm(np.where(free, Z, 0.0))
+            mean = Z.mean(axis=1, keepdims=True)
+            apart = Z - np.where(np.abs(mean) <= rounding, mean, 0.0)
+            bound = chains[0].dual_norm(np.where(free, apart, 0.0))
             Z = np.where(free, 0.0, Z)
         return max(bound, min(g.dual_norm(Z) for g in self.gauges))
 
@@ -68,7 +82,7 @@ class Unit:
 class QuadraticUnit:
     """<W, W L> / 2 + sum_j ridge_j ||w_j||^2 / 2 with a Laplacian L (n_tasks, n_tasks) or None."""
 
-    operator, constrains, by_features = None, False, True
+    operator, constrains, by_features, has_scores = None, False, True, False
 
     def __init__(self, ridge, laplacian):
         self.ridge = ridge
@@ -102,7 +116,7 @@ class QuadraticUnit:
 class EdgeUnit:
     """A norm of the differences W D along the edges D (n_tasks, n_edges) of a graph."""
 
-    constrains = by_features = False
+    constrains = by_features = has_scores = False
 
     def __init__(self, operator, norm):
         self.operator, self.norm = operator, norm
@@ -224,6 +238,10 @@ class Structure:
         self.names = [name for name, _ in pairs]
         units = [unit for part in self.parts for unit in part.units]
         self.by_features = all(unit.by_features for unit in units)
+        # Then a feature is zero if in every part one unit holds it there.
+        self.has_scores = self.by_features and all(
+            any(unit.has_scores for unit in part.units) for part in self.parts
+        )
         # The part, and its features, that are free to move in all tasks together.
         self.common_part = int(np.argmax([part.common_free.sum() for part in self.parts]))
         self.common_free = self.parts[self.common_part].common_free
@@ -231,6 +249,14 @@ class Structure:
     def value(self, parts):
         """The penalty of parts (n_parts, n_features, n_tasks)."""
         return sum(part.value(W) for part, W in zip(self.parts, parts, strict=True))
+
+    def scores(self, Z):
+        """Above 1 where a feature is not zero at the gradient -Z (n_features,)."""
+        scores = np.zeros(len(Z))
+        for part in self.parts:
+            unit = next(unit for unit in part.units if unit.has_scores)
+            scores = np.maximum(scores, unit.scores(Z))
+        return scores
 
     def conjugate(self, Z, Ys, Vs):
         """(bound, energy): the conjugate at s Z is at most s^2 energy / 2, for s bound <= 1.

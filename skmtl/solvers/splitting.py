@@ -10,6 +10,7 @@ linearised in all directions but that of a common shift. The duality gap decides
 
 import numpy as np
 
+from skmtl.solvers import feature_sets
 from skmtl.solvers.working_set import ROUNDING, Solution
 
 NAME = "splitting"
@@ -46,6 +47,14 @@ def solve(problem, *, tol, max_iter, start=None):
     tol = max(tol, ROUNDING)
     if problem.quadratic.energy == 0.0 or not problem.shape[1]:
         return Solution(np.zeros(problem.shape), 0.0, 1, True, NAME)
+    options = {"tol": tol, "max_iter": max_iter, "start": start}
+    if feature_sets.pays(problem):
+        return feature_sets.solve_on_sets(problem, _solve, **options)
+    return _solve(problem, **options)
+
+
+def _solve(problem, *, tol, max_iter, start):
+    """On all features of the problem."""
     steps = SplittingSteps(problem, start)
     best, highest, n_iter = None, 0.0, 0
     while True:
