@@ -124,6 +124,11 @@ class TaskEstimator(BaseEstimator):
                 f"unknown_task={self.unknown_task!r} is not one of {', '.join(UNKNOWN_TASK)}."
             )
 
+        for name in ("fit_intercept", "warm_start"):
+            value = getattr(self, name, False)
+            if not isinstance(value, (bool, np.bool_)):
+                raise TypeError(f"{name} must be True or False, but it is {value!r}.")
+
     def _settle_layout(self, ids, y, labels):
         if np.ndim(y) == 2:
             self._layout = "outputs"

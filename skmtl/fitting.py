@@ -125,6 +125,7 @@ def fit(
     -------
     Fitted
     """
+    penalty.check(data.n_features, data.n_tasks)
     limits = {"tol": tol, "max_iter": max_iter, "solver": solver}
     if penalty.convex:
         problem = pose(data, penalty, loss_parts, fit_intercept=fit_intercept)

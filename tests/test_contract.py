@@ -49,12 +49,15 @@ SETTINGS = {
         "alphas_common": [1.0],
         "alphas_intercept": [1.0],
     },
+    "MultiTaskClassifier": {"penalty": skmtl.penalties.L21(0.01)},
+    "MultiTaskClassifierCV": {"alphas": [0.02, 0.01], "cv": 3},
     "MultiTaskElasticNet": {"alpha": 0.1},
     "MultiTaskElasticNetCV": {"alphas": [0.1, 0.02], "cv": 3},
     "MultiTaskLasso": {"alpha": 0.1},
     "MultiTaskLassoCV": {"alphas": [0.1, 0.02], "cv": 3},
     "MultiTaskLogisticRegression": {"alpha": 0.01},
     "MultiTaskLogisticRegressionCV": {"alphas": [0.02, 0.01], "cv": 3},
+    "MultiTaskRegressorCV": {"alphas": [0.1, 0.02], "cv": 3},
     "MultiTaskRidgeCV": {"alphas": [0.1, 1.0, 10.0]},
     "ReducedRankRidgeCV": {"ranks": [1, 2], "alphas": [0.1, 1.0], "cv": 3},
     "TaskDictionary": {"n_components": 2, "alpha_sparse": 0.05, "alpha_dictionary": 0.05},
@@ -62,9 +65,11 @@ SETTINGS = {
 DEALS_FOLDS = {
     "ARMULCV",
     "GraphRidgeCV",
+    "MultiTaskClassifierCV",
     "MultiTaskElasticNetCV",
     "MultiTaskLassoCV",
     "MultiTaskLogisticRegressionCV",
+    "MultiTaskRegressorCV",
     "ReducedRankRidgeCV",
 }
 # For what must not depend on the rows that are left out together to choose a penalty.
@@ -72,13 +77,16 @@ ONE_PENALTY = {
     "ARMULCV": {"alphas": [0.5]},
     "GraphRidgeCV": {"alphas": [1.0], "betas": [2.0]},
     "MeanRegularizedRidgeCV": {"alphas_task": [2.0]},
+    "MultiTaskClassifierCV": {"alphas": [0.01]},
     "MultiTaskElasticNetCV": {"alphas": [0.1]},
     "MultiTaskLassoCV": {"alphas": [0.1]},
     "MultiTaskLogisticRegressionCV": {"alphas": [0.01]},
+    "MultiTaskRegressorCV": {"alphas": [0.1]},
     "MultiTaskRidgeCV": {"alphas": [2.0]},
     "ReducedRankRidgeCV": {"ranks": [2], "alphas": [2.0]},
 }
 SCALED_BY_TASK_SIZES = DEALS_FOLDS - {"ARMULCV", "GraphRidgeCV", "ReducedRankRidgeCV"} | {
+    "MultiTaskClassifier",
     "MultiTaskElasticNet",
     "MultiTaskLasso",
     "MultiTaskLogisticRegression",
@@ -202,7 +210,9 @@ def _known(estimator):
     return {}
 
 
-FASTER = {"MultiTaskLogisticRegressionCV": {"alphas": 8}}
+FASTER = {
+    name: {"alphas": 8} for name in ("MultiTaskClassifierCV", "MultiTaskLogisticRegressionCV")
+}
 checked = [cls(**FASTER.get(cls.__name__, {})) for cls in CLASSES]
 checks = parametrize_with_checks(checked, expected_failed_checks=_known)
 names, pairs = checks.args  # scikit-learn 1.6 has a generator, which pytest 9 warns about
@@ -382,13 +392,12 @@ def test_task_weights_are_sample_weights(cls):
             # There n_bar is the mean of the sample weights alone: rescale to the same mean.
             weights = per_task * len(y) / np.sum(per_task[codes])
             scale = np.sum(per_task[codes]) / len(y)
-            alpha = (fixed or SETTINGS.get(cls.__name__, {})).get("alpha", 0.1)
+            settings = SETTINGS.get(cls.__name__, {})
+            alpha = settings.get("alpha", getattr(settings.get("penalty"), "alpha", 0.1))
             alpha = fixed["alphas"][0] if fixed else alpha
-            given = {
-                "alpha": alpha / scale,
-                "alphas": [alpha / scale],
-                "penalty": skmtl.penalties.L21(alpha / scale),
-            }
+            given = {"alpha": alpha / scale, "alphas": [alpha / scale]}
+            if not fixed:
+                given["penalty"] = skmtl.penalties.L21(alpha / scale)
             for name in ("alpha_dictionary", "alpha_sparse"):
                 if name in model.get_params():
                     given[name] = getattr(model, name) / scale

@@ -59,7 +59,9 @@ def package_of(name):
     return parts[1] if parts[0] == "skmtl" and len(parts) > 1 else None
 
 
-@every_module(of=["solvers", "losses", "penalties", "graphs", "problem", "quadratic", "design", "moments"])
+@every_module(
+    of=["solvers", "losses", "penalties", "graphs", "problem", "quadratic", "design", "moments"]
+)
 def test_maths_knows_no_estimator(path):
     for name in imported(path):
         assert package_of(name) not in ESTIMATOR_PACKAGES, name

@@ -155,8 +155,8 @@ class MultiTaskRegressor(PenalizedRegressor):
     ----------
     penalty : Penalty, default=None
         For example ``L21(0.1) + L1(0.01)`` or ``Decomposed(Nuclear(0.2), TaskL21(0.1))``; None
-        is ``L21(0.1)``. Its parameters are tuned as ``penalty__alpha``, in a sum as
-        ``penalty__first__alpha``, of parts as ``penalty__shared__alpha``.
+        is ``L21(0.1)``. The parameters of a penalty that is given are tuned as ``penalty__alpha``,
+        in a sum as ``penalty__first__alpha``, of parts as ``penalty__shared__alpha``.
     loss : {"squared", "huber", "poisson"}, default="squared"
     epsilon : float, default=1.35
         Residual, in units of y, beyond which the Huber loss is linear.
@@ -174,7 +174,8 @@ class MultiTaskRegressor(PenalizedRegressor):
         For tasks that fit did not see: the part that all tasks share, if the penalty has a
         `Common` one, otherwise the mean of the tasks' models, weighted by their rows.
     coef_parts_ : dict of ndarray of shape (n_tasks, n_features)
-        "shared" and "specific", if the penalty is `Decomposed`.
+        "shared" and "specific", if the penalty is `Decomposed` (of one inside another
+        "specific_shared" and so on).
     outlier_tasks_ : ndarray of shape (n_tasks,) of bool
         Tasks with coefficients of their own, where a part has the penalty `TaskL21`.
     task_covariance_, feature_covariance_ : ndarray of shape (n_tasks, n_tasks) and \
@@ -193,7 +194,7 @@ class MultiTaskRegressor(PenalizedRegressor):
     >>> from skmtl import MultiTaskRegressor, make_multitask_regression
     >>> from skmtl.penalties import L1, L21, Decomposed
     >>> X, y = make_multitask_regression(n_tasks=4, n_samples=50, random_state=0)
-    >>> dirty = Decomposed(shared=L21(0.2), specific=L1(0.2))
+    >>> dirty = Decomposed(shared=L21(0.2), specific=L1(0.12))
     >>> model = MultiTaskRegressor(dirty, task_column=0).fit(X, y)
     >>> model.coef_parts_["shared"].shape
     (4, 20)

@@ -62,6 +62,10 @@ class PenaltyPathCV(PathCV):
         self._check_path_parameters()
         check_penalty(self.penalty)
 
+    def _check_penalty(self, data):
+        if self.penalty is not None:
+            self.penalty.check(data.n_features, data.n_tasks)
+
     @property
     def penalty_(self):
         """The penalty at the factor of choice."""
@@ -261,6 +265,7 @@ feature_covariance_, task_affinity_, feature_affinity_, task_labels_
         """
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
+        self._check_penalty(data)
         parts = self._loss_parts(data)
         final, _ = self._fit_path(X, y, data)
         return self._keep(data, self.penalty_, self._fitted(final), parts)
@@ -400,6 +405,7 @@ task_affinity_, feature_affinity_, task_labels_
         """
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
+        self._check_penalty(data)
         data, own = self._note_labels(data)
         final, problem = self._fit_path(X, y, data)
         columns = column_tasks(problem.layout.parts)

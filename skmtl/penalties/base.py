@@ -36,8 +36,30 @@ class Penalty(BaseEstimator):
         """Raise ValueError or TypeError for parameters that make no sense."""
         check_alpha(self)
 
+    def value(self, W):
+        raise self._lacks("value(W)")
+
+    def prox(self, W, step):
+        raise self._lacks("prox(W, step)")
+
+    def dual_norm(self, Z):
+        raise self._lacks("dual_norm(Z)")
+
+    def _lacks(self, method):
+        return TypeError(
+            f"{type(self).__name__} has no {method}: a penalty needs alpha, value(W), "
+            "prox(W, step) and dual_norm(Z)."
+        )
+
+    def __mul__(self, by):
+        if isinstance(by, bool) or not isinstance(by, numbers.Real):
+            return NotImplemented
+        return self.scaled(float(by))
+
+    __rmul__ = __mul__
+
     def scaled(self, by):
-        """The penalty times a number."""
+        """The penalty times a number, also written ``by * penalty``."""
         return type(self)(**{**self.get_params(deep=False), "alpha": self.alpha * by})
 
     def conjugate(self, Y, V):
@@ -123,6 +145,8 @@ class FactoredPenalty(Penalty):
     def check(self, n_features, n_tasks=None):
         name = type(self).__name__
         check_alpha(self)
+        if not isinstance(getattr(self, "positive", False), (bool, np.bool_)):
+            raise TypeError(f"positive of {name} must be True or False, not {self.positive!r}.")
         if self.factor is not None:
             self._check_factor(name, n_features)
         if getattr(self, "positive", False) and not self.weights(n_features).all():
@@ -132,7 +156,7 @@ class FactoredPenalty(Penalty):
             )
 
     def _check_factor(self, name, n_features):
-        factor = np.asarray(self.factor, dtype=float)
+        factor = as_numbers(self.factor, f"the penalty factors of {name}")
         if factor.shape != (n_features,):
             raise ValueError(
                 f"the penalty factors of {name} have shape {factor.shape}, but there are "
@@ -142,9 +166,17 @@ class FactoredPenalty(Penalty):
             raise ValueError(f"the penalty factors of {name} must be finite and >= 0.")
 
 
+def as_numbers(values, what):
+    """Values as a float array, or a TypeError that says what they are."""
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must be numbers, but they are {values!r}.") from None
+
+
 def check_alpha(penalty):
     """Raise unless alpha is a number >= 0."""
-    name, alpha = type(penalty).__name__, penalty.alpha
+    name, alpha = type(penalty).__name__, getattr(penalty, "alpha", None)
     if isinstance(alpha, bool) or not isinstance(alpha, numbers.Real):
         raise TypeError(f"alpha of {name} must be a number, but it is {alpha!r}.")
     if not 0 <= alpha < np.inf:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skmtl.penalties.base import FactoredPenalty, Penalty, row_norms
+from skmtl.penalties.base import FactoredPenalty, Penalty, as_numbers, row_norms
 
 
 class TaskL21(Penalty):
@@ -14,7 +14,7 @@ class TaskL21(Penalty):
     ----------
     alpha : float, default=1.0
     factor : array-like of shape (n_tasks,), optional
-        Multiplies the penalty of every task, in the order of the sorted ids.
+        Multiplies the penalty of every task, in the order of the sorted ids; above 0.
 
     References
     ----------
@@ -42,7 +42,7 @@ class TaskL21(Penalty):
         super().check(n_features, n_tasks)
         if self.factor is None:
             return
-        factor = np.asarray(self.factor, dtype=float)
+        factor = as_numbers(self.factor, "the factors of TaskL21")
         if n_tasks is not None and factor.shape != (n_tasks,):
             raise ValueError(
                 f"factor of TaskL21 has shape {factor.shape}, but there are {n_tasks} tasks: give "
@@ -171,9 +171,13 @@ class GroupL21(Penalty):
             raise ValueError("the weights of GroupL21 must be finite and > 0.")
 
     def _codes(self):
-        labels, codes, sizes = np.unique(
-            np.asarray(self.groups), return_inverse=True, return_counts=True
-        )
+        groups = np.asarray(self.groups)
+        try:
+            labels, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        except TypeError:
+            raise TypeError(
+                f"groups must be numbers or words, not both, but they are {self.groups!r}."
+            ) from None
         return labels, codes.ravel(), sizes
 
     def _group_weights(self, labels, sizes):
