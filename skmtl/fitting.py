@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skmtl.loss_problem import LossProblem
+from skmtl.penalties import Decomposed
 from skmtl.problem import Problem
 from skmtl.solvers import proximal_newton, splitting, structured_newton, working_set
 from skmtl.solvers.path import PathPoint
@@ -131,23 +132,47 @@ def fit(
         problem = pose(data, penalty, loss_parts, fit_intercept=fit_intercept)
         solution = solve(problem, start=problem.kept_start(start), **limits)
         return _fitted(problem, solution, [])
+    start = start if _fits(start, data, penalty) else None
     convex = penalty.majorant(start)
     problem = pose(data, convex, loss_parts, fit_intercept=fit_intercept)
-    objectives, best, spent = [], None, 0
+    on_columns = _on_columns(data, penalty, loss_parts)
+    objectives, best, spent, settled = [], None, 0, False
     for _ in range(MOST_MAJORANTS):
         solution = solve(problem, start=problem.kept_start(start), **limits)
         spent += solution.n_iter
         fitted = _fitted(problem, solution, objectives)
         start = full_start(fitted)
-        objectives.append(loss_of(data, fitted, problem) + penalty.value(start))
+        objectives.append(loss_of(data, fitted, problem) + on_columns.value(start))
         if best is not None and objectives[-1] >= objectives[-2] - SETTLED * abs(objectives[0]):
             if objectives[-1] > objectives[-2]:  # by less than the tolerance of a majorant
                 objectives.pop()
                 fitted = best
+            settled = True
             break
         best = fitted
         problem = problem.with_penalty(penalty.majorant(start))
-    return fitted._replace(n_iter=spent, objectives=objectives)
+    converged = fitted.converged and settled
+    return fitted._replace(n_iter=spent, objectives=objectives, converged=converged)
+
+
+def _fits(start, data, penalty):
+    """Whether coefficients are of the shape that the penalty's majorant asks for."""
+    if start is None:
+        return False
+    n_parts = len(penalty.parts()) if isinstance(penalty, Decomposed) else None
+    parts = start.shape[:-2]
+    return start.shape[-2] == data.n_features and parts == (() if n_parts is None else (n_parts,))
+
+
+def _on_columns(data, penalty, loss_parts):
+    """The penalty of the columns of the coefficients, where that is another."""
+    if loss_parts is None:
+        return penalty.for_columns(data.labels, np.arange(data.n_tasks))
+    counts = {part.n_columns for part in loss_parts}
+    if len(counts) != 1:
+        return penalty
+    tasks = np.concatenate([part.tasks for part in loss_parts])
+    return penalty.for_columns(data.labels, tasks, counts.pop())
 
 
 def concave_path(problem, penalties, *, tol, max_iter):

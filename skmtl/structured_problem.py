@@ -147,24 +147,25 @@ class StructuredProblem:
             return W, product, parts
         parts, W = parts.copy(), W.copy()
         for _ in range(2):  # the second step is for rounding errors
-            total = np.sum(self.quadratic.cross - product, axis=1)
-            step = np.zeros((len(W), 1))
-            step[free, 0] = self._pooled_inverse(free) @ total[free]
+            Z, step = self.quadratic.cross - product, np.zeros_like(W)
+            for tasks in self.structure.groups:
+                total = Z[np.ix_(free, tasks)].sum(axis=1)
+                step[np.ix_(free, tasks)] = (self._pooled_inverse(free, tasks) @ total)[:, None]
             parts[self.structure.common_part] += step
             W += step
-            product = product + self.quadratic.product(np.repeat(step, W.shape[1], axis=1))
+            product = product + self.quadratic.product(step)
         return W, product, parts
 
-    def _pooled_inverse(self, free):
-        """Pseudo-inverse of the sum of all Gram matrices on some features."""
-        key = "pooled", free.tobytes()
+    def _pooled_inverse(self, free, tasks):
+        """Pseudo-inverse of the sum of the Gram matrices of some tasks, on some features."""
+        key = "pooled", free.tobytes(), tasks.tobytes()
         if key not in self.memory:
             if self.shape[1] > LARGEST_SIDE:
                 raise ValueError(
-                    f"a free model of all tasks has too many features ({self.shape[1]}): give it a "
-                    "penalty, such as Common(SquaredL2(...))."
+                    "coefficients that are free to be the same in all tasks have too many "
+                    f"features ({self.shape[1]}): add a ridge, such as SquaredL2(1e-3)."
                 )
-            gram = summed_gram(self.quadratic)[np.ix_(free, free)]
+            gram = summed_gram(self.quadratic, tasks)[np.ix_(free, free)]
             levels, basis = np.linalg.eigh(gram)
             used = levels > len(levels) * EPS * levels[-1]
             self.memory[key] = (basis[:, used] / levels[used]) @ basis[:, used].T

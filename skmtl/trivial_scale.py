@@ -83,7 +83,8 @@ def _can_be_zero(penalty):
     if isinstance(penalty, Common):
         return penalty.penalty is not None and _can_be_zero(penalty.penalty)
     terms = penalty.terms() if isinstance(penalty, Sum) else [penalty]
-    return any(t.gauge() is not None and not isinstance(t, SquaredPenalty) for t in terms)
+    kinks = [t for t in terms if t.gauge() is not None and not isinstance(t, SquaredPenalty)]
+    return any(getattr(term, "alpha", 1.0) > 0 for term in kinks)
 
 
 def _largest_dual_norm(problem, penalties, Z):

@@ -105,6 +105,10 @@ class Penalty(BaseEstimator):
         """Mask of the features whose coefficients may all move together at no cost."""
         return np.full(n_features, self.ignores_common)
 
+    def links(self, n_tasks):
+        """Pairs of tasks (n_tasks, n_tasks) that can only move together; all of them by default."""
+        return np.ones((n_tasks, n_tasks), dtype=bool)
+
     def gauge(self):
         """The part that is not a ridge, or None."""
         return self
@@ -164,6 +168,21 @@ class FactoredPenalty(Penalty):
             )
         if not (np.isfinite(factor).all() and (factor >= 0).all()):
             raise ValueError(f"the penalty factors of {name} must be finite and >= 0.")
+
+
+def beside_ridge(Z, V, ridge, free):
+    """(what is left for the gauges, energy) of Z, where a ridge takes its gradient at V.
+
+    Where no gauge has a say (`free` rows), the ridge takes all.
+    """
+    ridge = np.broadcast_to(ridge, (len(Z), 1))
+    inside = Z - ridge * V
+    energy = np.sum(ridge * V**2)
+    alone = free & (ridge[:, 0] > 0)
+    if alone.any():
+        inside[alone] = 0.0
+        energy += np.sum(Z[alone] ** 2 / ridge[alone]) - np.sum(ridge[alone] * V[alone] ** 2)
+    return inside, energy
 
 
 def as_numbers(values, what):
@@ -259,6 +278,9 @@ class Sum(Penalty):
     def majorant(self, W):
         return Sum(self.first.majorant(W), self.second.majorant(W))
 
+    def links(self, n_tasks):
+        return self.first.links(n_tasks) | self.second.links(n_tasks)
+
     def common_free(self, n_features):
         return self.first.common_free(n_features) & self.second.common_free(n_features)
 
@@ -312,17 +334,17 @@ class Sum(Penalty):
 
     def conjugate(self, Y, V):
         """The gauges at what is left of Y beside the gradient of the ridges at V."""
-        curved = np.reshape(self.ridge(len(V)), (-1, 1)) * V
         gauges = self.gauges()
+        free = np.ones(len(Y), dtype=bool)
+        for gauge in gauges:
+            free &= gauge.free_features(len(Y))
+        inside, energy = beside_ridge(Y, V, np.reshape(self.ridge(len(Y)), (-1, 1)), free)
         if len(gauges) == 1:
-            bound, energy = gauges[0].conjugate(Y - curved, V)
-            return bound, energy + np.sum(curved * V)
+            bound, more = gauges[0].conjugate(inside, V)
+            return bound, energy + more
         if gauges:
-            return self.gauge().dual_norm(Y - curved), np.sum(curved * V)
-        ridge = np.broadcast_to(np.reshape(self.ridge(len(Y)), (-1, 1)), Y.shape)
-        if Y[ridge == 0].any():
-            return np.inf, 0.0
-        return 0.0, np.sum(Y**2 / np.where(ridge > 0, ridge, 1.0))
+            return self.gauge().dual_norm(inside), energy
+        return (np.inf if inside.any() else 0.0), energy
 
     def row_weights(self, n_features):
         """Weights of the l1 and of the l2,1 parts."""

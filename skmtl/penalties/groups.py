@@ -230,7 +230,8 @@ class Classwise(Penalty):
     Parameters
     ----------
     penalty : Penalty
-        Of the matrix (n_features * n_classes, n_tasks).
+        Its features are each there once per class in the matrix (n_features * n_classes, n_tasks)
+        that it acts on.
     n_classes : int
     """
 
@@ -242,7 +243,19 @@ class Classwise(Penalty):
     rank = property(lambda self: self.penalty.rank)
 
     def check(self, n_features, n_tasks=None):
-        self.penalty.check(n_features * self.n_classes, n_tasks)
+        self.penalty.check(n_features, None if n_tasks is None else n_tasks // self.n_classes)
+
+    def restrict(self, rows):
+        return Classwise(self.penalty.restrict(rows), self.n_classes)
+
+    def free_features(self, n_features):
+        return self.penalty.free_features(n_features)
+
+    def common_free(self, n_features):
+        return self.penalty.common_free(n_features)
+
+    def _on_classes(self, n_features):
+        return self.penalty.restrict(np.repeat(np.arange(n_features), self.n_classes))
 
     def scaled(self, by):
         return Classwise(self.penalty.scaled(by), self.n_classes)
@@ -255,14 +268,14 @@ class Classwise(Penalty):
         )
 
     def value(self, W):
-        return self.penalty.value(self._stack(W))
+        return self._on_classes(len(W)).value(self._stack(W))
 
     def prox(self, W, step):
-        P = self.penalty.prox(self._stack(W), step)
+        P = self._on_classes(len(W)).prox(self._stack(W), step)
         return P.reshape(len(W), self.n_classes, -1).swapaxes(1, 2).reshape(W.shape)
 
     def dual_norm(self, Z):
-        return self.penalty.dual_norm(self._stack(Z))
+        return self._on_classes(len(Z)).dual_norm(self._stack(Z))
 
     def conjugate(self, Y, V):
-        return self.penalty.conjugate(self._stack(Y), self._stack(V))
+        return self._on_classes(len(Y)).conjugate(self._stack(Y), self._stack(V))

@@ -35,6 +35,9 @@ class GraphPenalty(Penalty):
             f"have {n_classes} labels: use Graph, or two labels."
         )
 
+    def links(self, n_tasks):
+        return self._adjacency(n_tasks) > 0
+
     def _adjacency(self, n_tasks):
         return adjacency(self.graph, np.arange(n_tasks))
 

@@ -6,8 +6,9 @@ others are units of their own. A unit gives a bound of its dual norm, from which
 """
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
-from skmtl.penalties.base import Sum, composable, smallest_scale
+from skmtl.penalties.base import Sum, beside_ridge, composable, smallest_scale
 from skmtl.penalties.decomposed import Decomposed
 from skmtl.penalties.relations import Fusion, rounding_level
 
@@ -53,17 +54,18 @@ class Unit:
 
     def conjugate(self, Z, Y, V):
         """(bound, energy) at Z, with a subgradient Y at V that is close to Z, or None."""
-        curved = self.ridge * V
-        energy = np.sum(curved * V)
+        free = np.all([g.free_features(len(Z)) for g in self.gauges], axis=0)
+        inside, energy = beside_ridge(Z, V, self.ridge, free)
         if len(self.gauges) == 1:
-            bound, more = self.gauges[0].conjugate(Z - curved, V)
+            bound, more = self.gauges[0].conjugate(inside, V)
             return bound, energy + more
         if all(g.by_rows for g in self.gauges):
-            return _sum(self.gauges).dual_norm(Z - curved), energy
+            return _sum(self.gauges).dual_norm(inside), energy
         if Y is None:
-            return smallest_scale(self.gauges, Z - curved), energy
-        # Y - curved is in the dual ball of the sum, what is missing in that of one of its terms.
-        return 1.0 + self._bound_of_rest(Z - Y, rounding_level(Z)), energy
+            return smallest_scale(self.gauges, inside), energy
+        # Y less the ridge is in the dual ball of the sum, what is missing in that of one term.
+        missing = np.where((free & (np.ravel(self.ridge) > 0))[:, None], 0.0, Z - Y)
+        return 1.0 + self._bound_of_rest(missing, rounding_level(Z)), energy
 
     def _bound_of_rest(self, Z, rounding):
         """The dual norm of one term; of differences where a feature is free of all others."""
@@ -154,6 +156,7 @@ class PartStructure:
     def __init__(self, name, penalty, n_features, n_tasks):
         self.name, self.penalty = name, penalty
         terms = penalty.terms() if isinstance(penalty, Sum) else [penalty]
+        terms = [t for t in terms if getattr(t, "alpha", 1.0) > 0 or getattr(t, "positive", False)]
         ridge = sum((term.ridge(n_features) for term in terms), np.zeros(n_features))[:, None]
         graphs = [t.laplacian(n_tasks) for t in terms if hasattr(t, "laplacian")]
         laplacian = sum(graphs) if graphs else None
@@ -200,6 +203,12 @@ class PartStructure:
             if with_missing[0] < best:
                 best, chosen = with_missing[0], number
             energy += unit.conjugate(Y, Y, V)[1]
+        rowwise = [k for k, unit in enumerate(self.units) if unit.has_scores]
+        if not np.isfinite(best) and len(rowwise) > 1:  # each row has a taker of its own
+            scores = [
+                self.units[k].scores(Ys[k] + missing - self.units[k].ridge * Vs[k]) for k in rowwise
+            ]
+            return max(bound, np.min(scores, axis=0).max(initial=0.0)), energy
         if chosen is None:  # differences and ridges, or features that all others leave free
             return self._last_takes(missing, Ys, Vs)
         unit, Y, V = self.units[chosen], Ys[chosen], Vs[chosen]
@@ -245,6 +254,13 @@ class Structure:
         # The part, and its features, that are free to move in all tasks together.
         self.common_part = int(np.argmax([part.common_free.sum() for part in self.parts]))
         self.common_free = self.parts[self.common_part].common_free
+        self.groups = self._groups(n_tasks) if self.common_free.any() else []
+
+    def _groups(self, n_tasks):
+        """The tasks that can only move together, a list of arrays: pieces of a graph, or all."""
+        links = self.parts[self.common_part].penalty.links(n_tasks)
+        n_groups, labels = connected_components(links, directed=False)
+        return [np.flatnonzero(labels == group) for group in range(n_groups)]
 
     def value(self, parts):
         """The penalty of parts (n_parts, n_features, n_tasks)."""

@@ -184,18 +184,26 @@ class ConjugateGradients:
         )
 
 
-def summed_gram(quadratic):
-    """The sum over tasks of G_t as a dense matrix."""
+def summed_gram(quadratic, tasks):
+    """The sum over some tasks of G_t as a dense matrix."""
     if isinstance(quadratic, Gram):
-        counts = np.array([len(tasks) for tasks in quadratic.tasks], dtype=float)
+        counts = np.array([np.isin(own, tasks).sum() for own in quadratic.tasks], dtype=float)
         return np.tensordot(counts, quadratic.gram, axes=1)
     if isinstance(quadratic, MaskedRows):
         parts = quadratic.row_parts(np.arange(len(quadratic.cross)))
-        return sum(X.T @ X for X, _, _ in parts) / quadratic.n_bar
+        return sum(X.T @ X for X, _, own in parts if own[0] in tasks) / quadratic.n_bar
+    if not hasattr(quadratic, "designs"):
+        raise ValueError(
+            "coefficients that are free to be the same in all tasks are for tasks with one column "
+            "of coefficients each, but these have more labels: add a penalty, such as "
+            "SquaredL2(1e-3)."
+        )
     total = 0.0
     for design in quadratic.designs:
-        gram = design.gram()
-        total = total + len(design.tasks) * (gram.toarray() if sparse.issparse(gram) else gram)
+        count = np.isin(design.tasks, tasks).sum()
+        if count:
+            gram = design.gram()
+            total = total + count * (gram.toarray() if sparse.issparse(gram) else gram)
     return total / quadratic.n_bar
 
 
