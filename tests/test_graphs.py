@@ -78,3 +78,40 @@ def test_rounding_is_no_asymmetry():
 def test_wrong_graphs(graph, error, message):
     with pytest.raises(error, match=message):
         adjacency(graph, NAMES)
+
+
+def test_frames_are_read_by_their_names():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(CHAIN, index=NAMES, columns=NAMES)
+    assert_array_equal(adjacency(frame.iloc[[1, 2, 0], [2, 0, 1]], NAMES), CHAIN)
+    assert_array_equal(adjacency(pandas.DataFrame(CHAIN), NAMES), CHAIN)
+    numbers = np.array([0, 1, 2])
+    swapped = pandas.DataFrame(CHAIN, index=[1, 0, 2], columns=["1", "0", "2"])  # as from a file
+    assert_array_equal(adjacency(swapped, numbers), CHAIN[np.ix_([1, 0, 2], [1, 0, 2])])
+    # Ids that are not known yet: the rows are in their order, and the columns found by name.
+    assert_array_equal(adjacency(frame[["c", "a", "b"]], numbers), CHAIN)
+    others = pandas.DataFrame(CHAIN, index=[1, 2, 3], columns=[1, 2, 3])
+    with pytest.raises(ValueError, match=r"row of the task 0, but one of 3, which is no task"):
+        adjacency(others, numbers, named=True)
+    with pytest.raises(ValueError, match="without a column of the task 'c'"):
+        adjacency(frame.rename(columns={"c": "d"}), NAMES)
+    with pytest.raises(ValueError, match="shape"):
+        adjacency(frame.iloc[:2, :2], NAMES)
+
+
+def test_frames_without_an_index():
+    polars = pytest.importorskip("polars")
+    turned = CHAIN[np.ix_([1, 0, 2], [1, 0, 2])]
+    frame = polars.DataFrame(turned, schema=["b", "a", "c"])
+    assert_array_equal(adjacency(frame, NAMES), CHAIN)
+    assert_array_equal(adjacency(polars.DataFrame(CHAIN), NAMES), CHAIN)
+    with pytest.raises(ValueError, match="without a row of the task 'a'"):
+        adjacency(polars.DataFrame(CHAIN, schema=["x", "b", "c"]), NAMES)
+
+
+def test_weights_are_numbers():
+    with pytest.raises(TypeError, match=r"\('a', 'b'\) the weight 'x': weights must be numbers"):
+        adjacency({("a", "b"): "x"}, NAMES)
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match="weights of graph must be numbers"):
+        adjacency(pandas.DataFrame([["x"] * 3] * 3, index=NAMES, columns=NAMES), NAMES)

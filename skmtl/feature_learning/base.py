@@ -1,6 +1,7 @@
 """What the estimators of shared features have in common: parameters, warning, transform."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 from scipy import sparse
@@ -12,6 +13,7 @@ from skmtl.base import MultiTaskLinearRegressor, check_number
 from skmtl.documentation import complete_docstring, share_text
 from skmtl.penalties import L21
 from skmtl.problem import Problem
+from skmtl.solvers.row_span import WHOLE, span_of_rows
 
 FACTOR_TEXTS = {
     "alternating_parameters": """
@@ -34,9 +36,58 @@ def complete_factors(subject):
     return share_text(**FACTOR_TEXTS)(subject)
 
 
-def read_quadratic(data, *, fit_intercept, n_bar=None):
-    """The squared loss of a TaskData as a Problem, whose penalty does not count."""
-    return Problem(data, L21(1.0), fit_intercept=fit_intercept, n_bar=n_bar)
+def in_row_span(data, *, fit_intercept):
+    """The RowSpan of a TaskData and the data in its basis; as they are where this does not pay.
+
+    It does with fewer rows than features. A sparse X stays as it is: its basis would be dense.
+    """
+    n_rows, n_features = data.X.shape
+    if sparse.issparse(data.X) or n_rows >= n_features:
+        return WHOLE, data
+    absent = data.absent_features()
+    span, X = span_of_rows(data.X, centre=fit_intercept, absent=absent)
+    return span, replace(data, X=X)
+
+
+class FactorProblem:
+    """The squared loss of a TaskData, in the span of its rows.
+
+    Attributes
+    ----------
+    quadratic : Gram, Rows or MaskedRows
+        In the basis of the span.
+    span : RowSpan
+    shape : tuple
+        Of the coefficients in the basis.
+    n_bar : float
+    """
+
+    def __init__(self, data, *, fit_intercept, n_bar=None, narrow=True):
+        self.span, self.data = WHOLE, data
+        if narrow:
+            self.span, data = in_row_span(data, fit_intercept=fit_intercept)
+        # The penalty of a Problem does not count here.
+        self.problem = Problem(data, L21(1.0), fit_intercept=fit_intercept, n_bar=n_bar)
+        self.quadratic, self.shape = self.problem.quadratic, self.problem.shape
+        self.n_bar = self.problem.n_bar
+
+    def largest_curvatures(self):
+        """Largest second derivative of every feature over the tasks."""
+        if self.span.is_whole:
+            return self.quadratic.diagonal()
+        largest = np.zeros(self.data.n_features)
+        for block in self.data.blocks():
+            size = max(block.weights.sum(), np.finfo(float).tiny)
+            mean = block.weights @ block.X / size * self.problem.fit_intercept
+            np.maximum(largest, block.weights @ (block.X - mean) ** 2, out=largest)
+        return largest / self.n_bar
+
+    def complete(self, W):
+        """Coefficients and intercepts (n_tasks,) of all features (n_features, n_tasks)."""
+        if self.span.is_whole:
+            return self.problem.complete(W)
+        _, intercept = self.problem.complete(self.span.lower(W))
+        return W, intercept - np.sum(self.span.origins(W.shape[1]) * W.T, axis=1)
 
 
 class SharedFeatures(TransformerMixin, MultiTaskLinearRegressor):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from skmtl.documentation import complete_docstring
-from skmtl.feature_learning.base import SharedFeatures
+from skmtl.feature_learning.base import SharedFeatures, in_row_span
 from skmtl.feature_learning.lifelong import LifelongLearner
 from skmtl.solvers.ella import TaskStatistics
 from skmtl.solvers.ridge_per_task import designs
@@ -36,8 +36,11 @@ class ELLARegressor(LifelongLearner, SharedFeatures):
     codes of all tasks. The cost depends on neither the number of old tasks nor of their rows. Of a
     task are kept its means and the sums of products of its centred features and targets
     (n_features^2 numbers), which add up over calls exactly; the system for the dictionary has
-    n_components x n_features unknowns and is solved for every task. Where the paper fits every task
-    by itself first and takes the second-order expansion of its loss, these sums are the loss.
+    n_components x n_features unknowns and is factorised for every task, which takes seconds
+    from a few thousand unknowns on. `fit` works in the span of the rows where these are fewer
+    than the features; `partial_fit` cannot, since it does not know the rows to come. Where the
+    paper fits every task by itself first and takes the second-order expansion of its loss, these
+    sums are the loss.
 
     Old tasks gain from later ones, as the dictionary gets better, but their codes stay until
     their next rows come. `fit` learns all tasks in the order of their sizes, largest first, so
@@ -130,10 +133,11 @@ class ELLARegressor(LifelongLearner, SharedFeatures):
         """
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
-        self._begin(data)
         self._models = {}  # filled when they are asked for
         with suited_threads(data):
-            self._learn_all(data, self._statistics(data))
+            span, seen = in_row_span(data, fit_intercept=self.fit_intercept)
+            self._begin(data, span, seen.n_features)
+            self._learn_all(data, self._statistics(seen))
         return self._check_finite()
 
     @complete_docstring
@@ -189,20 +193,15 @@ class ELLARegressor(LifelongLearner, SharedFeatures):
         dictionary = self._dictionary
         statistics = [dictionary.statistics[number] for number in self._numbers]
         weight = np.array([s.weight for s in statistics])
-        coef = dictionary.codes()[self._numbers] @ dictionary.L.T
+        coef, intercept, components, codes = self._models_of_tasks()
         present = np.ones(coef.shape, dtype=bool)
         if self.absent_features_ is not None:
             present = ~self.absent_features_
-            coef *= present
-        x_mean = np.array([s.x_mean for s in statistics])
-        y_mean = np.array([s.y_mean for s in statistics])
-        intercept = y_mean - np.sum(x_mean * coef, axis=1)
         sizes = np.maximum(weight @ present, np.finfo(float).tiny)
         shared = weight @ coef / sizes, weight @ intercept / weight.sum()
         empty = weight == 0  # nothing was learned for these
         coef[empty], intercept[empty] = shared[0] * present[empty], shared[1]
-        codes = dictionary.codes()[self._numbers]
-        return coef, intercept, *shared, dictionary.L.T, codes, dictionary.objective()
+        return coef, intercept, *shared, components, codes, dictionary.objective()
 
     coef_, intercept_, coef_shared_, intercept_shared_, components_, codes_, objective_ = (
         property(lambda self, name=name: self._solved(name)) for name in MODELS

@@ -6,6 +6,7 @@ import numpy as np
 
 from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
+from skmtl.feature_learning.base import in_row_span
 from skmtl.feature_learning.lifelong import LifelongLearner
 from skmtl.linear_model.classifier import MultiTaskLinearClassifier
 from skmtl.solvers.ella import TaskStatistics
@@ -131,11 +132,12 @@ class ELLAClassifier(LifelongLearner, MultiTaskLinearClassifier):
         labels = [self.classes_[mask] for mask in own]
         for task, found in enumerate(labels):
             self._check_count(data.labels[[task]], found)
-        self._begin(data)
         self._labels = dict(enumerate(labels))
-        known = [TaskStatistics.empty(data.n_features)] * data.n_tasks
         with suited_threads(data):
-            self._learn_all(data, self._statistics(data, self.classes_, labels, known))
+            span, seen = in_row_span(data, fit_intercept=self.fit_intercept)
+            self._begin(data, span, seen.n_features)
+            known = [TaskStatistics.empty(seen.n_features)] * data.n_tasks
+            self._learn_all(data, self._statistics(seen, self.classes_, labels, known))
         return self._keep()
 
     @complete_docstring
@@ -251,12 +253,7 @@ class ELLAClassifier(LifelongLearner, MultiTaskLinearClassifier):
         """The attributes, for the tasks in their order."""
         dictionary, numbers = self._dictionary, self._numbers
         statistics = [dictionary.statistics[number] for number in numbers]
-        codes = dictionary.codes()[numbers]
-        coef = codes @ dictionary.L.T
-        if self.absent_features_ is not None:
-            coef = np.where(self.absent_features_, 0.0, coef)
-        x_mean = np.array([s.x_mean for s in statistics])
-        intercept = np.array([s.y_mean for s in statistics]) - np.sum(x_mean * coef, axis=1)
+        coef, intercept, components, codes = self._models_of_tasks()
         labels = [self._labels[int(number)] for number in numbers]
         own = np.array([np.isin(self.classes_, found) for found in labels])
         learned = np.flatnonzero(own.sum(axis=1) == 2)
@@ -273,7 +270,7 @@ class ELLAClassifier(LifelongLearner, MultiTaskLinearClassifier):
         )
         self._store(record, own, columns, coef[learned].T, intercept[learned])
         self.task_classes_ = labels
-        self.components_ = dictionary.L.T.astype(self._dtype)
+        self.components_ = components.astype(self._dtype)
         self.codes_ = codes.astype(self._dtype)
         self.objective_ = dictionary.objective()
         return self._check_finite()

@@ -6,6 +6,7 @@ from sklearn.utils import check_consistent_length
 from skmtl.base import check_number
 from skmtl.feature_learning.task_dictionary import check_dictionary
 from skmtl.solvers.ella import GrowingDictionary, TaskStatistics
+from skmtl.solvers.row_span import WHOLE
 from skmtl.task_data import make_task_data
 from skmtl.tasks import describe_ids, match
 
@@ -19,15 +20,16 @@ class LifelongLearner:
         check_dictionary(self)
         check_number(self.n_epochs, "n_epochs", integer=True)
 
-    def _begin(self, data):
+    def _begin(self, data, span=WHOLE, n_coordinates=None):
         self.__dict__.pop("objective_path_", None)
         self._dtype = np.float32 if data.X.dtype == np.float32 else np.float64
         self._dictionary = GrowingDictionary(
-            data.n_features,
+            data.n_features if n_coordinates is None else n_coordinates,
             self.n_components,
             self.alpha_sparse,
             self.alpha_dictionary,
             common=self.common,
+            span=span,
         )
 
     def _read_more(self, X, y, tasks, sample_weight, *, first):
@@ -72,6 +74,7 @@ class LifelongLearner:
 
     def _enroll(self, data):
         """The numbers of the tasks of the data, after those that are new got one."""
+        self._dictionary.widen()
         absent = data.absent_features(self._feature)
         absent = [None] * data.n_tasks if absent is None else list(absent)
         known = self._positions(data)
@@ -122,6 +125,22 @@ class LifelongLearner:
                 old = self._dictionary.statistics[number]
                 both = old.plus(new, fit_intercept=self.fit_intercept)
                 self._dictionary.update(number, both)
+
+    def _models_of_tasks(self):
+        """Coefficients and intercepts of the tasks in their order, the atoms and the codes."""
+        dictionary, span = self._dictionary, self._dictionary.span
+        statistics = [dictionary.statistics[number] for number in self._numbers]
+        codes = dictionary.codes()[self._numbers]
+        components = span.lift(dictionary.L).T
+        coef = codes @ components
+        if self.absent_features_ is not None:
+            coef = np.where(self.absent_features_, 0.0, coef)
+        x_mean = np.array([s.x_mean for s in statistics])
+        fitted = coef if span.is_whole else codes @ dictionary.L.T
+        intercept = np.array([s.y_mean for s in statistics]) - np.sum(x_mean * fitted, axis=1)
+        if not span.is_whole:
+            intercept -= np.sum(span.origins(len(coef)) * coef, axis=1)
+        return coef, intercept, components, codes
 
     def _note_absent(self, n_features):
         self.absent_features_ = None

@@ -6,11 +6,17 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
-from skmtl.feature_learning.base import SharedFeatures, complete_factors, read_quadratic
+from skmtl.feature_learning.base import FactorProblem, SharedFeatures, complete_factors
 from skmtl.linear_model.ridge import check_penalties, feature_variance, read_folds
 from skmtl.model_selection import TaskKFold
 from skmtl.solvers.closed_form import ridge_coef
-from skmtl.solvers.reduced_rank import SharedRowsPath, canonical, rank_starts, reduced_rank
+from skmtl.solvers.reduced_rank import (
+    SharedRowsPath,
+    canonical,
+    rank_starts,
+    reduced_rank,
+    unbounded,
+)
 from skmtl.solvers.ridge_per_task import designs
 from skmtl.threads import suited_threads
 
@@ -25,14 +31,15 @@ class RankedFits:
     """
 
     def __init__(self, data, *, fit_intercept):
-        self.problem = read_quadratic(data, fit_intercept=fit_intercept, n_bar=1.0)
-        self.design = None
-        if len(data.groups()) == 1 and data.n_tasks > 1:
-            self.design = next(designs(data, fit_intercept))
+        closed = len(data.groups()) == 1 and data.n_tasks > 1
+        options = {"fit_intercept": fit_intercept, "n_bar": 1.0}
+        self.problem = FactorProblem(data, narrow=not closed, **options)
+        self.design = next(designs(data, fit_intercept)) if closed else None
         self.rank_max = min(data.n_features, data.n_tasks)
+        self.scale = float(np.mean(self.problem.largest_curvatures()))
 
-    def solve(self, ranks, alpha, *, tol, max_iter, n_init=1, random=None, start=None):
-        """Factors of one rank after the other."""
+    def solve(self, ranks, alpha, *, tol, max_iter, n_init=1, random=None, starts=None):
+        """Factors of one rank after the other; `starts` may have an A for some ranks."""
         if self.design is not None:
             path = SharedRowsPath(self.design, ridge_coef(self.design, alpha), alpha)
         for rank in ranks:
@@ -41,13 +48,16 @@ class RankedFits:
                 A, B = canonical(found.A, found.B, rank)
                 yield found._replace(A=A, B=B)
             else:
-                quadratic = self.problem.quadratic
-                starts = [start]
+                quadratic, span = self.problem.quadratic, self.problem.span
                 if rank >= self.problem.shape[0]:  # no bound: ridge per task
-                    starts = [np.eye(self.problem.shape[0])]
-                elif start is None:
-                    starts = rank_starts(quadratic, rank, alpha, n_init=n_init, random=random)
-                yield reduced_rank(quadratic, rank, alpha, starts, tol=tol, max_iter=max_iter)
+                    yield unbounded(quadratic, rank, alpha, span=span)
+                    continue
+                first = [(starts or {}).get(rank)]
+                if first[0] is None:
+                    options = {"scale": self.scale, "span": span, "n_init": n_init}
+                    first = rank_starts(quadratic, rank, alpha, random=random, **options)
+                options = {"tol": tol, "max_iter": max_iter, "span": span}
+                yield reduced_rank(quadratic, rank, alpha, first, **options)
 
 
 @complete_docstring
@@ -75,7 +85,7 @@ class ReducedRankRidge(SharedFeatures):
     alpha : float, default=1.0
     n_init : int, default=3
         Starts, where there is no closed form: the leading singular vectors of the tasks' ridge
-        fits, and random mixtures of these fits.
+        fits, and random mixtures of these fits. The one that is best after 50 rounds goes on.
     {task_parameters}
     {task_weight}
     {alternating_parameters}
@@ -163,7 +173,7 @@ class ReducedRankRidge(SharedFeatures):
                 max_iter=self.max_iter,
                 n_init=self.n_init,
                 random=check_random_state(self.random_state),
-                start=self._start((self.rank, data.n_features)),
+                starts={self.rank: self._start((self.rank, data.n_features))},
             )
         self._warn_unless_at_rest(factors)
         return self._store_factors(fits.problem, data, factors, scale=2.0)
@@ -323,8 +333,11 @@ class ReducedRankRidgeCV(SharedFeatures):
         size = held_out.task_sizes().sum()
         errors = np.empty((len(self.ranks_), len(self.alphas_)))
         options = {"tol": max(self.tol, FOLD_TOL), "max_iter": self.max_iter}
-        for column, alpha in enumerate(self.alphas_):
-            for row, found in enumerate(fits.solve(self.ranks_, alpha, **options)):
+        starts = {}
+        for column in range(len(self.alphas_) - 1, -1, -1):
+            found_ranks = fits.solve(self.ranks_, self.alphas_[column], starts=starts, **options)
+            for row, found in enumerate(found_ranks):
+                starts[int(self.ranks_[row])] = found.A
                 coef, intercept = fits.problem.complete(found.A @ found.B)
                 errors[row, column] = held_out.squared_errors(coef, intercept).sum() / size
         return errors

@@ -8,10 +8,10 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl.base import check_number
 from skmtl.documentation import complete_docstring
-from skmtl.feature_learning.base import SharedFeatures, complete_factors, read_quadratic
+from skmtl.feature_learning.base import FactorProblem, SharedFeatures, complete_factors
 from skmtl.linear_model.hierarchical import join_tasks, read_new_features
-from skmtl.solvers.factors import alternate
-from skmtl.solvers.task_dictionary import SparseCodes, starts
+from skmtl.solvers.factors import alternate, goes_on
+from skmtl.solvers.task_dictionary import SEARCH_ROUNDS, SparseCodes, starts
 from skmtl.task_data import make_task_data
 from skmtl.threads import suited_threads
 
@@ -50,8 +50,8 @@ class TaskDictionary(SharedFeatures):
         penalty: a common model, around which the tasks' models are sparse combinations.
     n_init : int, default=5
         Starts. The first holds the leading singular vectors of the tasks' ridge fits, the others
-        hold some of these fits, or random rotations of the first. To find out which tasks use
-        which atoms, take many.
+        hold some of these fits, or random rotations of the first. The one that is best after
+        200 rounds goes on. To find out which tasks use which atoms, take many.
     {task_parameters}
     {task_weight}
     {alternating_parameters}
@@ -136,8 +136,8 @@ class TaskDictionary(SharedFeatures):
         check_number(self.n_init, "n_init", low=1, integer=True)
         data = self._read_training_data(X, y, tasks, sample_weight)
         with suited_threads(data):
-            problem = read_quadratic(data, fit_intercept=self.fit_intercept)
-            factors = self._best_of_starts(problem.quadratic)
+            problem = FactorProblem(data, fit_intercept=self.fit_intercept)
+            factors = self._best_of_starts(problem)
         self._n_bar = float(problem.n_bar)  # the scale of the loss for tasks to come
         self._warn_unless_at_rest(factors)
         return self._store_factors(problem, data, factors)
@@ -176,9 +176,9 @@ class TaskDictionary(SharedFeatures):
         """
         data = self._read_new_tasks(X, y, tasks, sample_weight)
         with suited_threads(data):
-            problem = read_quadratic(data, fit_intercept=self.fit_intercept, n_bar=self._n_bar)
+            problem = FactorProblem(data, fit_intercept=self.fit_intercept, n_bar=self._n_bar)
             L = np.array(self.components_, dtype=np.float64).T
-            S = self._model(problem.quadratic).right(L, None)
+            S = self._model(problem.quadratic).right(problem.span.lower(L), None)
         adapted = copy.copy(self)
         adapted.tasks_ = data.labels
         adapted.absent_features_ = data.absent_features(self._feature)
@@ -198,26 +198,30 @@ class TaskDictionary(SharedFeatures):
         check_consistent_length(X, y)
         return make_task_data(X, y, ids=ids, sample_weight=sample_weight)
 
-    def _best_of_starts(self, quadratic):
-        model = self._model(quadratic)
-        shape = (self.n_components + self.common, quadratic.cross.shape[0])
+    def _best_of_starts(self, problem):
+        model, span = self._model(problem.quadratic), problem.span
+        shape = (self.n_components + self.common, problem.data.n_features)
         previous = self._start(shape)
-        first = [previous] if previous is not None else self._starts(quadratic)
-        options = {"tol": self.tol, "max_iter": self.max_iter}
+        first = [previous] if previous is not None else self._starts(problem)
+        rounds = self.max_iter if len(first) == 1 else min(SEARCH_ROUNDS, self.max_iter)
         run = delayed(alternate)
         found = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            run(model, start, **options) for start in first
+            run(model, span.lower(start), tol=self.tol, max_iter=rounds) for start in first
         )
-        return min(found, key=lambda factors: factors.path[-1])
+        best = min(found, key=lambda factors: factors.path[-1])
+        best = goes_on(best, model, tol=self.tol, max_iter=self.max_iter)
+        return best._replace(A=span.lift(best.A))
 
     def _model(self, quadratic):
         return SparseCodes(quadratic, self.alpha_sparse, self.alpha_dictionary, common=self.common)
 
-    def _starts(self, quadratic):
+    def _starts(self, problem):
         return starts(
-            quadratic,
+            problem.quadratic,
             self.n_components,
             self.alpha_dictionary,
+            span=problem.span,
+            scale=float(np.mean(problem.largest_curvatures())),
             common=self.common,
             n_init=self.n_init,
             random=check_random_state(self.random_state),

@@ -43,12 +43,23 @@ def read_held_out(estimator, reader):
     alphas = np.asarray(estimator.alphas_, dtype=np.float64)
     alphas = alphas[row] if alphas.ndim == 2 else alphas
     losses, name = _losses(estimator, reader)
+    losses = _at_the_other_choice(estimator, alphas, losses)
     if isinstance(estimator, MultiTaskRidgeCV):
         # A column per task, not per fold: their spread is no uncertainty.
         losses, name = losses.mean(axis=1), f"{SQUARES}, mean over tasks"
     elif losses.ndim == (2 if name.endswith("BIC") else 3):
         losses = losses[row]
     return HeldOutPath(alphas, losses, estimator.alpha_, name)
+
+
+def _at_the_other_choice(estimator, alphas, losses):
+    """Of losses (n_alphas, n_betas, n_folds) or (n_ranks, n_alphas, n_folds): of the choice."""
+    if hasattr(estimator, "ranks_") and losses.ndim == 3:
+        return losses[int(np.flatnonzero(estimator.ranks_ == estimator.rank_)[0])]
+    betas, beta = getattr(estimator, "betas_", None), getattr(estimator, "beta_", None)
+    if betas is None or losses.ndim != 3 or losses.shape[:2] != (len(alphas), len(betas)):
+        return losses
+    return losses[:, int(np.argmin(np.abs(np.asarray(betas) - beta)))]
 
 
 def _losses(estimator, reader):

@@ -1,9 +1,11 @@
 """ARMUL with its penalties chosen by cross-validation."""
 
 import numbers
+import warnings
 
 import numpy as np
 from scipy import sparse
+from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl.base import check_number, warn_unless_converged
 from skmtl.documentation import complete_docstring
@@ -16,9 +18,10 @@ from skmtl.solvers.armul_newton import pooled_models, pooling_alpha
 from skmtl.statistics import CentredSums, FoldSums
 from skmtl.threads import suited_threads
 
-N_ALPHAS, N_FOLDS = 20, 5
+N_ALPHAS, N_FOLDS = 30, 5
 INTERCEPTS = np.logspace(-1, 4, 21)
 ROUNDS = 3
+FLAT = 0.99  # with neighbours less than a hundredth above it, a choice is good enough
 
 
 @complete_docstring
@@ -32,11 +35,11 @@ class ARMULCV(DistanceRegressor):
 
     Parameters
     ----------
-    alphas : int or array-like, default=20
-        How many alphas (from the smallest at which all tasks pool, down in equal ratios), or
-        which.
-    eps : float, default=0.03
-        Smallest over largest alpha of an automatic grid.
+    alphas : int or array-like, default=30
+        How many alphas (from the smallest at which all tasks pool, down in equal ratios, and at
+        last 0: every task by itself), or which.
+    eps : float, default=1e-3
+        Smallest alpha above 0 over the largest one of an automatic grid.
     alphas_intercept : array-like, default=None
         Penalties of the deviations of the intercepts. None: from 0.1 to 1e4; 0 with a 2-d y, whose
         outputs may have been centred on these very rows.
@@ -50,6 +53,8 @@ class ARMULCV(DistanceRegressor):
     {task_parameters}
     {task_weight}
     fit_intercept : bool, default=True
+    n_jobs : int, optional
+        Folds in parallel (as threads); results do not depend on it.
     tol : float, default=1e-6
         Duality gap of the final fit relative to the objective without slopes; those of the folds
         stop at 1e-4 if this is less.
@@ -94,7 +99,7 @@ class ARMULCV(DistanceRegressor):
         self,
         alphas=N_ALPHAS,
         *,
-        eps=0.03,
+        eps=1e-3,
         alphas_intercept=None,
         ridge=0.0,
         cv=None,
@@ -105,6 +110,7 @@ class ARMULCV(DistanceRegressor):
         fit_intercept=True,
         tol=1e-6,
         max_iter=1000,
+        n_jobs=None,
     ):
         self.alphas = alphas
         self.eps = eps
@@ -118,6 +124,7 @@ class ARMULCV(DistanceRegressor):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.n_jobs = n_jobs
 
     @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
@@ -169,12 +176,14 @@ class ARMULCV(DistanceRegressor):
         """Alternate between the two penalties until the choice stays."""
         at = 0
         if len(intercepts) > 1:
-            at = int(np.argmin([np.mean([f.pooled_error(a) for f in folds]) for a in intercepts]))
+            errors = self._of_folds(folds, Fold.pooled_errors, intercepts)
+            at = int(np.argmin(np.mean(errors, axis=0)))
         for _ in range(ROUNDS):
             a = self.alpha_intercept_ = float(intercepts[at])
             self.alpha_max_ = whole.pooling_alpha(a)
             self.alphas_ = self._grid(self.alpha_max_)
-            self.mse_path_ = np.stack([fold.errors(a, self.alphas_) for fold in folds], axis=1)
+            errors = self._of_folds(folds, Fold.errors, a, self.alphas_)
+            self.mse_path_ = np.stack(errors, axis=1)
             mean = self.mse_path_.mean(axis=1)
             best = int(np.argmin(mean))
             moved = self._descend(folds, intercepts, at, self.alphas_[best], mean[best])
@@ -184,15 +193,33 @@ class ARMULCV(DistanceRegressor):
         chosen = self._select(self.mse_path_)
         self.alpha_ = float(self.alphas_[chosen])
         self.best_score_ = -float(self.mse_path_[chosen].mean())
+        self._warn_at_the_end(chosen)
 
-    @staticmethod
-    def _descend(folds, intercepts, at, alpha, error):
+    def _warn_at_the_end(self, chosen):
+        """Between the smallest alpha above 0 and 0 there may be a better one."""
+        if self._given() is not None or self.alphas < 3 or chosen != self.alphas - 2:
+            return
+        mean = self.mse_path_.mean(axis=1)
+        if mean[chosen] < FLAT * min(mean[chosen - 1], mean[chosen + 1]):
+            warnings.warn(
+                f"the best alpha, {self.alpha_:.3g}, is the smallest above 0 that was tried: "
+                f"lower eps={self.eps!r}, or give alphas of your own.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _of_folds(self, folds, method, *arguments):
+        """What a method of Fold gives for every fold."""
+        jobs = (delayed(method)(fold, *arguments) for fold in folds)
+        return Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
+
+    def _descend(self, folds, intercepts, at, alpha, error):
         """Index of a penalty of the intercepts that no neighbour improves, at some alpha."""
         for direction in (-1, 1):
             moved = False
             while 0 <= at + direction < len(intercepts):
                 a = intercepts[at + direction]
-                new = np.mean([fold.errors(a, [alpha])[0] for fold in folds])
+                new = np.mean(self._of_folds(folds, Fold.errors, a, [alpha]))
                 if new >= error:
                     break
                 at, error, moved = at + direction, new, True
@@ -218,7 +245,8 @@ class ARMULCV(DistanceRegressor):
         if self._given() is not None:
             return self._given()
         largest = largest if largest > 0 else 1.0  # the targets are fitted without any slope
-        return largest * np.logspace(0.0, np.log10(self.eps), self.alphas)
+        falling = largest * np.logspace(0.0, np.log10(self.eps), max(self.alphas - 1, 1))
+        return np.append(falling, 0.0)[: self.alphas]
 
     def _intercepts(self, data):
         free = data.shared_rows or not self.fit_intercept
@@ -289,10 +317,13 @@ class Fold:
             errors.append(self._error(tasks, *tasks.models(fit.state, fit.z)))
         return np.array(errors)
 
-    def pooled_error(self, alpha_intercept):
-        """Mean squared error of the rows held out with all tasks pooled."""
-        tasks = TaskQuadratics(self.moments, alpha_intercept=alpha_intercept, **self.options)
-        return self._error(tasks, *pooled_models(tasks))
+    def pooled_errors(self, intercepts):
+        """Mean squared errors of the rows held out with all tasks pooled."""
+        errors = []
+        for alpha_intercept in intercepts:
+            tasks = TaskQuadratics(self.moments, alpha_intercept=alpha_intercept, **self.options)
+            errors.append(self._error(tasks, *pooled_models(tasks)))
+        return np.array(errors)
 
     def _error(self, tasks, coef, intercept):
         data = self.held_out

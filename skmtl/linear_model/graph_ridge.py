@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.parallel import Parallel, delayed
 
 from skmtl.base import MultiTaskLinearRegressor, check_number
 from skmtl.documentation import complete_docstring
@@ -25,7 +26,7 @@ class GraphRegressor(MultiTaskLinearRegressor):
         counted = np.flatnonzero(data.task_sizes() > 0)
         if isinstance(self.graph, str):
             return counted, laplacian(adjacency(self.graph, data.labels[counted]))
-        weights = adjacency(self.graph, data.labels)
+        weights = adjacency(self.graph, data.labels, named=True)
         return counted, laplacian(weights[np.ix_(counted, counted)])
 
     def _solve(self, data, alpha, beta):
@@ -73,9 +74,10 @@ class GraphRidge(GraphRegressor):
     Parameters
     ----------
     graph : array-like or sparse matrix of shape (n_tasks, n_tasks), dict, "chain" or "complete"
-        Weights of the edges, symmetric and not negative, in the order of the sorted task ids; or
-        a dict of weights by pair of task ids; or all tasks in the order of their ids, each tied
-        to the next; or all pairs. Default "complete".
+        Weights of the edges, symmetric and not negative, in the order of the sorted task ids, or
+        a frame whose rows and columns have the ids as names, in any order; or a dict of weights
+        by pair of task ids; or all tasks in the order of their ids, each tied to the next; or
+        all pairs. Default "complete".
     alpha : float, default=1.0
     beta : float, default=1.0
     {task_parameters}
@@ -183,6 +185,8 @@ class GraphRidgeCV(GraphRegressor):
     tol : float, default=1e-8
         As in `GraphRidge`, of the final fit; those of the folds stop at 1e-5 if this is less.
     max_iter : int, default=1000
+    n_jobs : int, optional
+        Folds in parallel (as threads); results do not depend on it.
 
     Attributes
     ----------
@@ -225,6 +229,7 @@ class GraphRidgeCV(GraphRegressor):
         fit_intercept=True,
         tol=1e-8,
         max_iter=1000,
+        n_jobs=None,
     ):
         self.graph = graph
         self.alphas = alphas
@@ -236,6 +241,7 @@ class GraphRidgeCV(GraphRegressor):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.n_jobs = n_jobs
 
     @complete_docstring
     def fit(self, X, y, *, sample_weight=None, tasks=None):
@@ -257,7 +263,7 @@ class GraphRidgeCV(GraphRegressor):
             raise ValueError("a row cannot be held out from n_samples=1: give more rows.")
         splits = read_folds(N_FOLDS if self.cv is None else self.cv, X, y, data)
         with suited_threads(data):
-            self.mse_path_ = np.stack(list(self._errors_of_folds(data, splits, graph)), axis=-1)
+            self.mse_path_ = np.stack(self._errors_of_folds(data, splits, graph), axis=-1)
             mean = self.mse_path_.mean(axis=-1)
             row, column = np.unravel_index(np.argmin(mean), mean.shape)
             self.alpha_, self.beta_ = float(self.alphas_[row]), float(self.betas_[column])
@@ -282,20 +288,24 @@ class GraphRidgeCV(GraphRegressor):
         sums = None
         if data.n_features <= max(len(v) for _, _, v in data.groups()):
             sums = FoldSums(data, self.fit_intercept)
-        for number, (train, test) in enumerate(splits):
-            held_out = data.subset(test)
-            if not held_out.task_sizes().sum() > 0:
+        for number, (_, test) in enumerate(splits):
+            if not data.subset(test).task_sizes().sum() > 0:
                 raise ValueError(
                     f"fold {number} of cv holds out no row with a positive weight: drop the rows "
                     "of weight zero, or shuffle them among the folds."
                 )
-            if sums is None:
-                equations = read_equations(data.subset(train), self.fit_intercept)
-            else:
-                training, _ = sums.of_fold(train, test)
-                centred = CentredSums(training, self.fit_intercept)
-                equations = equations_of_sums(training, centred)
-            yield self._errors(make_graph_form(equations, whole), held_out)
+        run = delayed(self._errors_of_fold)
+        jobs = (run(data, *split, sums, whole) for split in splits)
+        return Parallel(n_jobs=self.n_jobs, prefer="threads")(jobs)
+
+    def _errors_of_fold(self, data, train, test, sums, L):
+        if sums is None:
+            equations = read_equations(data.subset(train), self.fit_intercept)
+        else:
+            training, _ = sums.of_fold(train, test)
+            centred = CentredSums(training, self.fit_intercept)
+            equations = equations_of_sums(training, centred)
+        return self._errors(make_graph_form(equations, L), data.subset(test))
 
     def _errors(self, form, held_out):
         errors = np.empty((len(self.alphas_), len(self.betas_)))

@@ -20,11 +20,12 @@ class GraphPenalty(Penalty):
 
     def check(self, n_features, n_tasks=None):
         super().check(n_features, n_tasks)
-        if n_tasks is not None and not isinstance(self.graph, dict):
+        by_ids = isinstance(self.graph, dict) or hasattr(self.graph, "columns")
+        if n_tasks is not None and not by_ids:
             adjacency(self.graph, np.arange(n_tasks))
 
     def for_columns(self, labels, tasks, n_classes=1):
-        weights = adjacency(self.graph, labels)[np.ix_(tasks, tasks)]
+        weights = adjacency(self.graph, labels, named=True)[np.ix_(tasks, tasks)]
         if n_classes > 1:
             weights = self._for_classes(weights, n_classes)
         return type(self)(weights, self.alpha)

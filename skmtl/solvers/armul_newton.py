@@ -16,6 +16,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from skmtl.solvers.armul import EPS, Distances, TaskQuadratics, row_norms
 
 LARGEST_DENSE = 2000  # parameters of the centres for which the Hessian is formed
+LARGEST_THIN = 300  # the same, for fewer rows than parameters
 TRIALS = 40
 NEGLIGIBLE = 1e-8  # damping
 
@@ -36,7 +37,9 @@ class Centres:
     def __post_init__(self):
         self.K, self.p = self.A.shape[1], self.tasks.n_features
         self.size = self.K * self.p + self.C.shape[1]
-        self.dense = self.size <= LARGEST_DENSE
+        # With few rows most of the Hessian is null: products with it are the cheaper ones.
+        few = self.tasks.values.size < self.size
+        self.dense = self.size <= (LARGEST_THIN if few else LARGEST_DENSE)
         self.nothing = Distances(*[None] * 7, np.zeros(len(self.A)), *self._no_shrinkage())
         if self.dense:
             self.curvature = self.hessian(self.nothing)

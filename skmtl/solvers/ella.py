@@ -6,6 +6,7 @@ import numpy as np
 
 from skmtl.quadratic import Gram
 from skmtl.solvers.factors import TINY, alternate, principal, ridge_start, solve_positive
+from skmtl.solvers.row_span import WHOLE
 from skmtl.solvers.task_dictionary import START_RIDGE, SparseCodes, codes_around
 
 
@@ -77,9 +78,14 @@ class GrowingDictionary:
     ----------
     L : ndarray of shape (n_features, n_atoms)
     statistics : list of TaskStatistics
+    span : RowSpan
+        In whose basis L and the statistics are.
     """
 
-    def __init__(self, n_features, n_components, alpha_sparse, alpha_dictionary, *, common):
+    def __init__(
+        self, n_features, n_components, alpha_sparse, alpha_dictionary, *, common, span=WHOLE
+    ):
+        self.span = span
         self.alpha_sparse, self.alpha_dictionary = alpha_sparse, alpha_dictionary
         self.n_fixed = int(common)
         n_atoms = n_components + self.n_fixed
@@ -143,7 +149,7 @@ class GrowingDictionary:
 
     def _open_atom(self, atom, statistics, code):
         """What the dictionary leaves of the task becomes an atom, if its code is not zero."""
-        ridge = START_RIDGE * max(np.diag(statistics.gram).max(initial=0.0), TINY)
+        ridge = START_RIDGE * max(self.span.diagonal(statistics.gram).max(initial=0.0), TINY)
         system = statistics.gram + ridge * np.eye(len(self.L))
         left = solve_positive(system, statistics.cross - statistics.gram @ (self.L @ code))
         size = np.linalg.norm(left)
@@ -212,11 +218,34 @@ class GrowingDictionary:
         unused = unused[unused >= self.n_fixed]
         if not len(unused):
             return None
-        ridge = START_RIDGE * max(float(np.mean(quadratic.diagonal())), TINY)
-        left, values = principal(ridge_start(quadratic, ridge, factors.A @ factors.B), len(unused))
+        largest = np.zeros(len(self.span.lift(self.L)))
+        for gram in quadratic.gram:
+            np.maximum(largest, self.span.diagonal(gram), out=largest)
+        ridge = START_RIDGE * max(float(np.mean(largest)), TINY)
+        W = self.span.lift(ridge_start(quadratic, ridge, factors.A @ factors.B))
+        left, values = principal(W, len(unused))
         L = factors.A.copy()
-        L[:, unused[: len(values)]] = left * np.sqrt(values)
+        L[:, unused[: len(values)]] = self.span.lower(left * np.sqrt(values))
         return L
+
+    def widen(self):
+        """Leave the span of the rows, since rows beyond it come."""
+        span, self.span = self.span, WHOLE
+        if span.is_whole:
+            return
+        origins = span.origins(len(self.statistics))
+        for task, statistics in enumerate(self.statistics):
+            self.statistics[task] = statistics._replace(
+                x_mean=span.lift(statistics.x_mean) + origins[task],
+                gram=span.lift(span.lift(statistics.gram).T),
+                cross=span.lift(statistics.cross),
+            )
+        self.raw_codes = [None if s is None else s / self.unit for s in self.raw_codes]
+        self.L, self.unit = span.lift(self.L), np.ones(len(self.unit))
+        self._forget_sums()
+        for task, code in enumerate(self.raw_codes):
+            if code is not None:
+                self._enter(task, 1.0)
 
     def refresh(self, *, tol, max_iter):
         """Rounds over the stored statistics of all tasks; the Factors."""

@@ -12,7 +12,8 @@ from scipy.sparse.linalg import LinearOperator, cg
 
 from skmtl.quadratic import Gram, MaskedRows
 
-LARGEST_DIRECT = 700  # unknowns of the system for A that is factorised
+SMALL, LARGEST_DIRECT = 700, 3000  # unknowns of the system for A that is factorised
+CG_PASSES = 10_000  # operations per entry of the Gram matrices that conjugate gradients take
 CG_TOL = 1e-12
 START_STEPS = 50  # of conjugate gradients; a start need not be exact
 MEMORY = 5  # of the extrapolation
@@ -106,7 +107,6 @@ class LeftStep:
         self.shape = quadratic.cross.shape
         self.has_gram = isinstance(quadratic, Gram)
         if self.has_gram:
-            self.block = block_of_task(quadratic)
             traces = np.einsum("bjj->b", quadratic.gram)
             self.mean_gram = quadratic.gram.sum(axis=0) / max(np.sum(traces > 0), 1)
             self.basis = None
@@ -114,15 +114,24 @@ class LeftStep:
     def solve(self, A, B, M):
         """The best A for B (k, n_tasks) and M (k, k)."""
         right = self.quadratic.cross @ B.T
-        if self.has_gram and A.size <= LARGEST_DIRECT:
+        if self.has_gram and self._direct_pays(A.size):
             return self._direct(B, M, right)
         return self._conjugate_gradients(A, B, M, right)
+
+    def _direct_pays(self, size):
+        gram = self.quadratic.gram
+        if size <= SMALL or size > LARGEST_DIRECT or len(gram) == 1:
+            return size <= min(SMALL, LARGEST_DIRECT)
+        return size**3 <= CG_PASSES * gram.size
 
     def _direct(self, B, M, right):
         p, k = right.shape
         gram = self.quadratic.gram
-        moments = np.zeros((len(gram), k, k))
-        np.add.at(moments, self.block, B.T[:, :, None] * B.T[:, None, :])
+        moments = B.T[:, :, None] * B.T[:, None, :]
+        if len(gram) == 1:
+            moments = (B @ B.T)[None]
+        elif not self.quadratic.one_task_per_block:
+            moments = np.stack([B[:, tasks] @ B[:, tasks].T for tasks in self.quadratic.tasks])
         system = moments.reshape(len(gram), -1).T @ gram.reshape(len(gram), -1)
         system = system.reshape(k, k, p, p).swapaxes(1, 2).reshape(k * p, k * p)
         for i in range(k):
@@ -276,6 +285,15 @@ def alternate(model, A, *, tol, max_iter):
         if move <= tol or resting:
             return Factors(A, B, path, move, True)
     return Factors(A, B, path, move, False)
+
+
+def goes_on(best, model, *, tol, max_iter):
+    """The Factors of the best start, with the rounds that its search had not."""
+    done = len(best.path) - 1
+    if best.converged or done >= max_iter:
+        return best
+    rest = alternate(model, best.A, tol=tol, max_iter=max_iter - done)
+    return rest._replace(path=best.path + rest.path[1:])
 
 
 class _Extrapolation:

@@ -6,6 +6,7 @@ from skmtl.solvers.factors import (
     Factors,
     LeftStep,
     alternate,
+    goes_on,
     principal,
     projected,
     ridge_start,
@@ -14,6 +15,8 @@ from skmtl.solvers.factors import (
     solve_stack,
 )
 from skmtl.solvers.row_span import WHOLE
+
+SEARCH_ROUNDS = 50  # of every start; then only the best goes on
 
 
 class SharedRowsPath:
@@ -60,7 +63,14 @@ class RankBound:
         return solve_stack(grams + self.alpha * (A.T @ A), cross).T
 
     def left(self, A, B):
-        return self.step.solve(A, B, self.alpha * (B @ B.T)), B
+        """B gets orthonormal rows, those nearest: so the system for A is positive definite."""
+        k = len(B)
+        if k > B.shape[1] or self.alpha == 0:
+            return self.step.solve(A, B, self.alpha * (B @ B.T)), B
+        left, values, right = np.linalg.svd(B, full_matrices=False)
+        A = ((A @ left) * values) @ left.T
+        B = left @ right
+        return self.step.solve(A, B, self.alpha * np.eye(k)), B
 
     def value(self, A, B):
         W = A @ B
@@ -81,7 +91,7 @@ def rank_starts(quadratic, rank, alpha, *, scale, n_init, random, span=WHOLE):
 
 
 def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter, span=WHOLE):
-    """Alternating least squares, the best of several starts.
+    """Alternating least squares, the best of several starts after some rounds each.
 
     Parameters
     ----------
@@ -99,10 +109,22 @@ def reduced_rank(quadratic, rank, alpha, starts, *, tol, max_iter, span=WHOLE):
     """
     model = RankBound(quadratic, alpha)
     lowered = [span.lower(start) for start in starts]
-    runs = [alternate(model, start, tol=tol, max_iter=max_iter) for start in lowered]
+    rounds = max_iter if len(starts) == 1 else min(SEARCH_ROUNDS, max_iter)
+    runs = [alternate(model, start, tol=tol, max_iter=rounds) for start in lowered]
     best = min(runs, key=lambda found: found.path[-1])
+    best = goes_on(best, model, tol=tol, max_iter=max_iter)
     A, B = canonical(span.lift(best.A), best.B, rank)
     return best._replace(A=A, B=B)
+
+
+def unbounded(quadratic, rank, alpha, *, span=WHOLE):
+    """The fit of a rank that bounds nothing: ridge per task."""
+    model = RankBound(quadratic, alpha)
+    A = np.eye(quadratic.cross.shape[0])
+    B = model.right(A, None)
+    value = model.value(A, B)
+    A, B = canonical(span.lift(A), B, rank)
+    return Factors(A, B, [value, value], 0.0, True)
 
 
 def canonical(A, B, rank):

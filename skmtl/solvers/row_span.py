@@ -37,10 +37,10 @@ class RowSpan:
         return A if self.basis is None else self.basis.T @ A
 
     def diagonal(self, gram):
-        """Diagonal (n_features,) of a Gram matrix in the basis, or of a stack: the largest."""
+        """Diagonal (n_features,) of a Gram matrix in the basis."""
         if self.basis is None:
-            return np.einsum("...jj->...j", gram)
-        return np.einsum("...pr,pr->...p", self.basis @ gram, self.basis)
+            return np.diag(gram)
+        return np.einsum("pr,pr->p", self.basis @ gram, self.basis)
 
     def origins(self, n_tasks):
         """The origin of the features that each task has, (n_tasks, n_features)."""

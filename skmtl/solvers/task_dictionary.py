@@ -12,6 +12,7 @@ from skmtl.solvers.factors import (
 )
 from skmtl.solvers.row_span import WHOLE
 
+SEARCH_ROUNDS = 200  # of every start; then only the best goes on
 SWEEPS = 400
 SWEEPS_PER_POLISH = 8
 SETTLED = 1e-13

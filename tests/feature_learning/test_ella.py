@@ -8,7 +8,9 @@ from helpers import LAYOUTS, make_case, squared_loss
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmtl import ELLARegressor, TaskDictionary, make_multitask_regression
+from skmtl.feature_learning import ella
 from skmtl.solvers.ella import GrowingDictionary, TaskStatistics
+from skmtl.solvers.row_span import WHOLE
 
 PENALTIES = {"alpha_sparse": 0.1, "alpha_dictionary": 0.1}
 
@@ -256,3 +258,31 @@ def test_wrong_parameters(wrong, message):
         model = ELLARegressor(**wrong, **case.init)
         with pytest.raises((ValueError, TypeError), match=message):
             getattr(model, method)(case.X, case.y)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_fewer_rows_than_features(layout, monkeypatch):
+    """The span of the rows holds the solution that all features have; more rows may come."""
+    case = make_case(layout, "rows", n_tasks=4, n=6, p=40)
+    X, y = case.X, case.y
+    narrow = ELLARegressor(2, **case.init).fit(X, y, **case.fit)
+    monkeypatch.setattr(ella, "in_row_span", lambda data, fit_intercept: (WHOLE, data))
+    whole = ELLARegressor(2, **case.init).fit(X, y, **case.fit)
+    for _ in range(2):
+        assert_allclose(narrow.objective_, whole.objective_, rtol=1e-6)
+        assert_allclose(narrow.coef_, whole.coef_, atol=1e-4)
+        assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-4)
+        narrow.partial_fit(X, y, **case.fit)
+        whole.partial_fit(X, y, **case.fit)
+
+
+def test_absent_features_beyond_the_rows(monkeypatch):
+    case = make_case("column", n_tasks=4, n=6, p=40)
+    X = case.X.copy()
+    X[:, 1:] += 3.0
+    X[X[:, 0] == X[0, 0], 5:9] = np.nan
+    narrow = ELLARegressor(2, **case.init).fit(X, case.y)
+    monkeypatch.setattr(ella, "in_row_span", lambda data, fit_intercept: (WHOLE, data))
+    whole = ELLARegressor(2, **case.init).fit(X, case.y)
+    assert_allclose(narrow.predict(X), whole.predict(X), atol=1e-4)
+    assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-3)

@@ -8,9 +8,11 @@ from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 from skmtl import ELLAClassifier, PerTaskClassifier, make_multitask_classification
+from skmtl.feature_learning import ella_classifier
 from skmtl.losses import LogisticLoss
 from skmtl.solvers.ella import TaskStatistics
 from skmtl.solvers.local_logistic import local_statistics
+from skmtl.solvers.row_span import WHOLE
 
 NOTHING = TaskStatistics.empty(3)
 
@@ -192,3 +194,19 @@ def test_wrong_parameters():
     X, y = clusters(n_tasks=2)
     with pytest.raises(ValueError, match="alpha_local=0"):
         ELLAClassifier(alpha_local=0.0, task_column=0).fit(X, y)
+
+
+def test_fewer_rows_than_features(monkeypatch):
+    """The span of the rows holds the solution that all features have; more rows may come."""
+    rng = np.random.RandomState(0)
+    X = np.column_stack([np.repeat(np.arange(4), 8), 2.0 + rng.normal(size=(32, 50))])
+    y = np.tile([0, 1], 16)
+    narrow = ELLAClassifier(2, task_column=0).fit(X, y)
+    monkeypatch.setattr(ella_classifier, "in_row_span", lambda data, fit_intercept: (WHOLE, data))
+    whole = ELLAClassifier(2, task_column=0).fit(X, y)
+    for _ in range(2):
+        assert_allclose(narrow.objective_, whole.objective_, rtol=1e-6)
+        assert_allclose(narrow.coef_, whole.coef_, atol=1e-4)
+        assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-3)
+        narrow.partial_fit(X, y)
+        whole.partial_fit(X, y)

@@ -5,9 +5,11 @@ import pytest
 from helpers import LAYOUTS, make_case, squared_loss
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skmtl import MultiTaskRidge, ReducedRankRidge, ReducedRankRidgeCV, TaskKFold
+from skmtl.feature_learning import base
 from skmtl.solvers import factors
 
 EXACT = {"tol": 1e-11, "max_iter": 5000}
@@ -255,10 +257,11 @@ def test_errors_of_folds_by_hand(layout):
     model.fit(case.X, case.y)
     assert model.mse_path_.shape == (2, 2, 3)
     train, test = folds[1]
-    by_hand = ReducedRankRidge(2, alpha=0.5, n_init=1, **case.init, tol=1e-2)
+    # The largest alpha is the first of the path, which the others start at.
+    by_hand = ReducedRankRidge(2, alpha=5.0, n_init=1, **case.init, tol=1e-2)
     by_hand.fit(case.X[train], case.y[train])
     error = np.nanmean((by_hand.predict(case.X[test]) - case.y[test]) ** 2)
-    assert_allclose(model.mse_path_[1, 0, 1], error, rtol=1e-9)
+    assert_allclose(model.mse_path_[1, 1, 1], error, rtol=1e-9)
     chosen = ReducedRankRidge(model.rank_, alpha=model.alpha_, n_init=1, **case.init, **options)
     assert_allclose(chosen.fit(case.X, case.y).coef_, model.coef_)
     assert_allclose(model.best_score_, -model.mse_path_.mean(axis=-1).min())
@@ -289,3 +292,32 @@ def test_wrong_grids(wrong, message):
     case = make_case("column")
     with pytest.raises(ValueError, match=message):
         ReducedRankRidgeCV(**wrong, **case.init).fit(case.X, case.y)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_fewer_rows_than_features(layout, fit_intercept, monkeypatch):
+    """The span of the rows holds the solution that all features have."""
+    case = make_case(layout, "rows", n_tasks=4, n=6, p=40)
+    options = {"tol": 1e-12, "max_iter": 5000, "n_init": 1, "fit_intercept": fit_intercept}
+    narrow = ReducedRankRidge(2, alpha=2.0, **case.init, **options).fit(case.X, case.y, **case.fit)
+    monkeypatch.setattr(base, "in_row_span", lambda data, fit_intercept: (base.WHOLE, data))
+    whole = ReducedRankRidge(2, alpha=2.0, **case.init, **options).fit(case.X, case.y, **case.fit)
+    assert_allclose(narrow.objective_path_[-1], whole.objective_path_[-1], rtol=1e-9)
+    assert_allclose(narrow.coef_, whole.coef_, atol=1e-5)
+    assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-5)
+    assert_allclose(narrow.components_, whole.components_, atol=1e-5)
+
+
+def test_absent_features_beyond_the_rows(monkeypatch):
+    case = make_case("column", n_tasks=4, n=6, p=40)
+    X = case.X.copy()
+    X[X[:, 0] == X[0, 0], 5:9] = np.nan
+    X[:, 1:] += 3.0
+    model = ReducedRankRidge(2, n_init=1, tol=1e-12, max_iter=5000, **case.init)
+    narrow = clone(model).fit(X, case.y)
+    monkeypatch.setattr(base, "in_row_span", lambda data, fit_intercept: (base.WHOLE, data))
+    whole = clone(model).fit(X, case.y)
+    assert_allclose(narrow.predict(X), whole.predict(X), atol=1e-6)
+    assert_allclose(narrow.coef_, whole.coef_, atol=1e-6)
+    assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-5)

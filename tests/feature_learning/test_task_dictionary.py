@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 
 from skmtl import TaskDictionary
+from skmtl.feature_learning import base
 from skmtl.solvers import factors
 from skmtl.solvers.task_dictionary import lasso_codes
 
@@ -242,3 +243,29 @@ def test_wrong_parameters(wrong, message):
     case = make_case("column")
     with pytest.raises((ValueError, TypeError), match=message):
         TaskDictionary(**wrong, **case.init).fit(case.X, case.y)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("common", [False, True])
+def test_fewer_rows_than_features(layout, common, monkeypatch):
+    """The span of the rows holds the solution that all features have."""
+    case = make_case(layout, "rows", n_tasks=4, n=6, p=40)
+    options = {"tol": 1e-10, "max_iter": 5000, "n_init": 2, "common": common, **PENALTIES}
+    narrow = TaskDictionary(2, **case.init, **options).fit(case.X, case.y, **case.fit)
+    monkeypatch.setattr(base, "in_row_span", lambda data, fit_intercept: (base.WHOLE, data))
+    whole = TaskDictionary(2, **case.init, **options).fit(case.X, case.y, **case.fit)
+    assert_allclose(narrow.objective_path_[-1], whole.objective_path_[-1], rtol=1e-7)
+    assert_allclose(narrow.coef_, whole.coef_, atol=1e-3)
+    assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-3)
+
+
+def test_adapt_with_fewer_rows_than_features(monkeypatch):
+    """The codes of new tasks do not need the dictionary to be in the span of their rows."""
+    case = make_case("column", n_tasks=5, n=6, p=40)
+    new = case.X[:, 0] == case.X[:, 0].max()
+    model = TaskDictionary(2, **case.init, **PENALTIES).fit(case.X[~new], case.y[~new])
+    narrow = model.adapt(case.X[new], case.y[new])
+    monkeypatch.setattr(base, "in_row_span", lambda data, fit_intercept: (base.WHOLE, data))
+    whole = model.adapt(case.X[new], case.y[new])
+    assert_allclose(narrow.codes_, whole.codes_, atol=1e-8)
+    assert_allclose(narrow.intercept_, whole.intercept_, atol=1e-8)

@@ -14,12 +14,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmtl import (
+    GraphRidgeCV,
     MeanRegularizedRidgeCV,
     MultiTaskElasticNetCV,
     MultiTaskLassoCV,
     MultiTaskLogisticRegressionCV,
     MultiTaskRidge,
     MultiTaskRidgeCV,
+    ReducedRankRidgeCV,
     RegularizationPathDisplay,
     keep_tasks,
     make_multitask_classification,
@@ -272,3 +274,16 @@ def test_errors_say_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"skmtl\[cli\]"):
         RegularizationPathDisplay.from_estimator(model)
+
+
+def test_the_other_choice_is_kept_where_two_are_made():
+    X, y = make_multitask_regression(n_tasks=4, n_samples=20, random_state=0)
+    model = GraphRidgeCV(task_column=0, betas=[0.0, 1.0, 10.0]).fit(X, y)
+    display = RegularizationPathDisplay.from_estimator(model)
+    beta = list(model.betas_).index(model.beta_)
+    assert_allclose(np.sort(display.alphas), np.sort(model.alphas_))
+    assert_allclose(np.sort(display.losses.ravel()), np.sort(model.mse_path_[:, beta].ravel()))
+    ranked = ReducedRankRidgeCV(ranks=[1, 2, 4], task_column=0, cv=3).fit(X, y)
+    display = RegularizationPathDisplay.from_estimator(ranked)
+    rank = list(ranked.ranks_).index(ranked.rank_)
+    assert_allclose(np.sort(display.losses.ravel()), np.sort(ranked.mse_path_[rank].ravel()))

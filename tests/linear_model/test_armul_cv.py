@@ -107,3 +107,31 @@ def test_wrong_parameters():
     ]:
         with pytest.raises(error, match=message):
             ARMULCV(**init, **case.init).fit(case.X, case.y)
+
+
+def test_tasks_apart_need_no_distance():
+    """The automatic grid ends with every task by itself."""
+    rng = np.random.RandomState(0)
+    X, y = planted(1e3 * rng.normal(size=(6, 4)), n=40)
+    model = ARMULCV(task_column=0).fit(X, y)
+    assert model.alphas_[-1] == 0
+    assert len(model.alphas_) == 30
+    assert_allclose(model.alphas_[-2] / model.alphas_[0], 1e-3)
+    assert model.score(X, y) > 0.999
+
+
+def test_an_automatic_grid_that_ends_too_early():
+    rng = np.random.RandomState(0)
+    common, own = rng.normal(size=12), rng.normal(size=(8, 12))
+    own[:6] = 0.0
+    X, y = planted(common + 0.5 * own, n=15)
+    with pytest.warns(UserWarning, match=r"lower eps=0\.3"):
+        ARMULCV(alphas=4, eps=0.3, task_column=0).fit(X, y)
+
+
+def test_jobs_change_nothing():
+    case = make_case("column", n_tasks=4, n=12)
+    one = ARMULCV(alphas=5, **case.init).fit(case.X, case.y)
+    two = ARMULCV(alphas=5, n_jobs=2, **case.init).fit(case.X, case.y)
+    assert_array_equal(one.mse_path_, two.mse_path_)
+    assert_array_equal(one.coef_, two.coef_)

@@ -211,3 +211,25 @@ def test_ties_along_the_chain_are_found_and_help():
     ours, others, all_pairs = (np.mean((m.coef_ - coef) ** 2) for m in (model, alone, complete))
     assert ours < 0.8 * others
     assert ours < 0.8 * all_pairs
+
+
+def test_jobs_change_nothing():
+    case = make_case("column", n_tasks=4, n=12)
+    one = GraphRidgeCV(**case.init).fit(case.X, case.y)
+    two = GraphRidgeCV(n_jobs=2, **case.init).fit(case.X, case.y)
+    assert_array_equal(one.mse_path_, two.mse_path_)
+    assert_array_equal(one.coef_, two.coef_)
+
+
+def test_a_frame_is_read_by_its_names():
+    pandas = pytest.importorskip("pandas")
+    case = make_case("column", n_tasks=4, n=12)
+    weights = np.array([[0, 5, 0, 1], [5, 0, 2, 0], [0, 2, 0, 0], [1, 0, 0, 0]], dtype=float)
+    model = GraphRidge(weights, **case.init).fit(case.X, case.y)
+    frame = pandas.DataFrame(weights, index=model.tasks_, columns=model.tasks_)
+    mixed = frame.iloc[[2, 0, 3, 1], [1, 3, 2, 0]]
+    same = GraphRidge(mixed, **case.init).fit(case.X, case.y)
+    assert_array_equal(same.coef_, model.coef_)
+    wrong = frame.rename(index={model.tasks_[0]: "other"})
+    with pytest.raises(ValueError, match="without a row of the task"):
+        GraphRidge(wrong, **case.init).fit(case.X, case.y)

@@ -149,6 +149,7 @@ def test_without_a_dense_hessian(layout, monkeypatch):
     lam = lam_of(tasks, 0.2)
     dense = minimise(common(tasks, lam), tol=1e-10, max_iter=100)
     monkeypatch.setattr(armul_newton, "LARGEST_DENSE", 0)
+    monkeypatch.setattr(armul_newton, "LARGEST_THIN", 0)
     matrix_free = minimise(common(tasks, lam), tol=1e-9, max_iter=100)
     assert matrix_free.converged
     assert_allclose(matrix_free.state.values.sum(), dense.state.values.sum(), rtol=1e-8)
@@ -186,3 +187,17 @@ def test_pooled_models_are_those_of_a_large_penalty(layout, shape):
 def test_row_norms():
     A = np.random.RandomState(0).normal(size=(4, 3))
     assert_allclose(row_norms(A), np.linalg.norm(A, axis=1))
+
+
+def test_thin_tasks_need_no_hessian(monkeypatch):
+    """With fewer rows than features the centre is that of the Hessian, by products with it."""
+    case = make_case("column", n_tasks=4, n=4, p=120)
+    tasks = quadratics(case, ridge=1.0)
+    lam = lam_of(tasks, 0.2)
+    dense = minimise(common(tasks, lam), tol=1e-9, max_iter=100)
+    monkeypatch.setattr(armul_newton, "LARGEST_THIN", 0)
+    centres = common(tasks, lam)
+    assert not centres.dense
+    thin = minimise(centres, tol=1e-9, max_iter=100)
+    assert thin.converged
+    assert_allclose(thin.state.values.sum(), dense.state.values.sum(), rtol=1e-7, atol=1e-9)
