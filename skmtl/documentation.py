@@ -67,7 +67,8 @@ ESTIMATOR_TEXTS = {
     tol : float, default=1e-6
         Duality gap to reach, relative to the objective of zero coefficients.
     max_iter : int, default=1000
-        Newton steps, sweeps of coordinate descent, or rounds of proximal and Newton steps.
+        Newton steps, sweeps of coordinate descent, or rounds of proximal and Newton steps; rounds
+        of ten iterations where a structured penalty (no sum over features) is split.
     warm_start : bool, default=False
         Start at the coefficients of the previous fit.
     """,
@@ -105,7 +106,8 @@ ESTIMATOR_TEXTS = {
     "solver": """
     solver : {"auto", "newton", "coordinate-descent", "proximal"}, default="auto"
         "auto" chooses by the costs for the shape of the data. A method that does not fit the
-        penalty or the layout gives way to Newton steps.
+        penalty or the layout gives way to Newton steps. With the squared loss a structured penalty
+        (no sum over features) is always split: `solver_` is then "splitting".
     """,
     "solver_used": """
     solver_ : str

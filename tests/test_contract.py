@@ -41,6 +41,11 @@ SETTINGS = {
     "ARMUL": {"alpha": 0.5},
     "ARMULCV": {"alphas": [2.0, 0.5], "alphas_intercept": [1.0], "cv": 3},
     "CalibratedMultiTaskLasso": {"alpha": 0.1},
+    "ClusteredTasks": {"tol": 1e-11},
+    "ConvexASO": {"alpha": 0.1, "tol": 1e-11},
+    "ConvexFeatureLearning": {"alpha": 0.1, "tol": 1e-11},
+    "ConvexFeatureLearningCV": {"alphas": [0.1, 0.02], "cv": 3, "tol": 1e-11},
+    "DataSharedLasso": {"tol": 1e-11},
     "ELLARegressor": {"n_components": 2, "alpha_sparse": 0.05, "alpha_dictionary": 0.05},
     "GraphRidgeCV": {"alphas": [0.1, 1.0], "betas": [0.5, 5.0], "cv": 3},
     "MeanRegularizedRidge": {"alpha_task": 5.0},
@@ -61,9 +66,13 @@ SETTINGS = {
     "MultiTaskRidgeCV": {"alphas": [0.1, 1.0, 10.0]},
     "ReducedRankRidgeCV": {"ranks": [1, 2], "alphas": [0.1, 1.0], "cv": 3},
     "TaskDictionary": {"n_components": 2, "alpha_sparse": 0.05, "alpha_dictionary": 0.05},
+    "TaskRelationships": {"tol": 1e-11},
+    "TraceNorm": {"alpha": 0.1, "tol": 1e-11},
+    "TraceNormCV": {"alphas": [0.1, 0.02], "cv": 3, "tol": 1e-11},
 }
 DEALS_FOLDS = {
     "ARMULCV",
+    "ConvexFeatureLearningCV",
     "GraphRidgeCV",
     "MultiTaskClassifierCV",
     "MultiTaskElasticNetCV",
@@ -71,10 +80,12 @@ DEALS_FOLDS = {
     "MultiTaskLogisticRegressionCV",
     "MultiTaskRegressorCV",
     "ReducedRankRidgeCV",
+    "TraceNormCV",
 }
 # For what must not depend on the rows that are left out together to choose a penalty.
 ONE_PENALTY = {
     "ARMULCV": {"alphas": [0.5]},
+    "ConvexFeatureLearningCV": {"alphas": [0.1]},
     "GraphRidgeCV": {"alphas": [1.0], "betas": [2.0]},
     "MeanRegularizedRidgeCV": {"alphas_task": [2.0]},
     "MultiTaskClassifierCV": {"alphas": [0.01]},
@@ -84,8 +95,13 @@ ONE_PENALTY = {
     "MultiTaskRegressorCV": {"alphas": [0.1]},
     "MultiTaskRidgeCV": {"alphas": [2.0]},
     "ReducedRankRidgeCV": {"ranks": [2], "alphas": [2.0]},
+    "TraceNormCV": {"alphas": [0.1]},
 }
 SCALED_BY_TASK_SIZES = DEALS_FOLDS - {"ARMULCV", "GraphRidgeCV", "ReducedRankRidgeCV"} | {
+    "ClusteredTasks",
+    "ConvexASO",
+    "ConvexFeatureLearning",
+    "DataSharedLasso",
     "MultiTaskClassifier",
     "MultiTaskElasticNet",
     "MultiTaskLasso",
@@ -93,12 +109,28 @@ SCALED_BY_TASK_SIZES = DEALS_FOLDS - {"ARMULCV", "GraphRidgeCV", "ReducedRankRid
     "MultiTaskMixed",
     "MultiTaskRegressor",
     "TaskDictionary",
+    "TaskRelationships",
+    "TraceNorm",
 }
 # Their weights come from folds of rows: another order, or copies of rows, and the folds are others.
 WEIGHS_BY_FOLDS = {"SharingClassifier", "SharingRegressor"}
 # The maximum of a likelihood is flat: rounding moves the variances by more than itself.
 ROUNDING = dict.fromkeys(
     ["HierarchicalLogistic", "HierarchicalRidge", "SharingClassifier", "SharingRegressor"], 1e-5
+)
+# Split to a gap of 1e-11, of which the error of the coefficients is about the root.
+ROUNDING |= dict.fromkeys(
+    [
+        "ClusteredTasks",
+        "ConvexASO",
+        "ConvexFeatureLearning",
+        "ConvexFeatureLearningCV",
+        "DataSharedLasso",
+        "TaskRelationships",
+        "TraceNorm",
+        "TraceNormCV",
+    ],
+    1e-5,
 )
 CONTAINERS = ["array", "float32", "object", "list", "pandas", "polars", "csr", "csc_array"]
 ID_KINDS = {
@@ -114,9 +146,10 @@ ID_KINDS = {
 
 def make(cls, **parameters):
     """An instance with penalties that suit the data; solvers go to the bottom."""
-    model = cls(**SETTINGS.get(cls.__name__, {}))
+    settings = SETTINGS.get(cls.__name__, {})
+    model = cls(**settings)
     if "tol" in model.get_params():
-        model.set_params(tol=1e-13, max_iter=5000)
+        model.set_params(tol=settings.get("tol", 1e-13), max_iter=5000)
     if "unknown_task" in model.get_params():
         model.set_params(unknown_task="error")
     return model.set_params(**parameters)
@@ -392,13 +425,13 @@ def test_task_weights_are_sample_weights(cls):
             # There n_bar is the mean of the sample weights alone: rescale to the same mean.
             weights = per_task * len(y) / np.sum(per_task[codes])
             scale = np.sum(per_task[codes]) / len(y)
-            settings = SETTINGS.get(cls.__name__, {})
-            alpha = settings.get("alpha", getattr(settings.get("penalty"), "alpha", 0.1))
+            penalty = SETTINGS.get(cls.__name__, {}).get("penalty")
+            alpha = getattr(model, "alpha", getattr(penalty, "alpha", 0.1))
             alpha = fixed["alphas"][0] if fixed else alpha
             given = {"alpha": alpha / scale, "alphas": [alpha / scale]}
             if not fixed:
                 given["penalty"] = skmtl.penalties.L21(alpha / scale)
-            for name in ("alpha_dictionary", "alpha_sparse"):
+            for name in ("alpha_dictionary", "alpha_sparse", "alpha_mean", "beta"):
                 if name in model.get_params():
                     given[name] = getattr(model, name) / scale
             other = make(cls, **{k: v for k, v in given.items() if k in model.get_params()})

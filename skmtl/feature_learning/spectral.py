@@ -19,7 +19,8 @@ class SpectralRegressor(SharedFeatures, PenalizedRegressor):
 
     def _keep(self, data, penalty, fitted, parts=None):
         super()._keep(data, penalty, fitted, parts)
-        U, sigma, _ = np.linalg.svd(self.coef_.T.astype(np.float64), full_matrices=False)
+        # Not of coef_, which is 0 for absent features: that is not what the penalty has seen.
+        U, sigma, _ = np.linalg.svd(fitted.coef, full_matrices=False)
         self.n_components_ = int(np.sum(sigma > NOTHING * sigma.max(initial=0.0)))
         if self.n_components is not None:
             self.n_components_ = min(self.n_components, len(sigma))
@@ -68,7 +69,8 @@ class SpectralRegressorCV(PenaltyPathCV, SpectralRegressor):
         check_components(self)
         data = self._read_training_data(X, y, tasks, sample_weight)
         final, _ = self._fit_path(X, y, data)
-        return self._keep(data, self.penalty_, self._fitted(final))
+        fitted = self._final_fit(data, None, final)
+        return self._keep(data, self.penalty_, fitted)
 
     def _keep_losses(self, losses):
         self.mse_path_ = losses
@@ -88,7 +90,8 @@ SPECTRAL_TEXTS = {
         ``X @ components_.T``.
     n_components_ : int
     singular_values_ : ndarray of shape (min(n_features, n_tasks),)
-        Of the coefficients, falling.
+        Of the coefficients, falling. These and `components_` are of the W of the objective, with
+        values for features that are absent from a task and 0 for tasks without weight.
     """,
     "path": """
     eps : float, default=None
@@ -115,6 +118,8 @@ SPECTRAL_TEXTS = {
     """,
     "path_attributes": """
     alpha_ : float
+    penalty_ : Penalty
+        The penalty with `alpha_`.
     alphas_ : ndarray of shape (n_alphas,)
         The penalties tried, falling.
     mse_path_ : ndarray of shape (n_alphas, n_folds)

@@ -15,7 +15,7 @@ from skmtl.linear_model.mixed_targets import (
     read_mixed_targets,
     settle_target,
 )
-from skmtl.linear_model.penalized import check_penalty
+from skmtl.linear_model.penalized import check_penalty, common_model, keep_structure
 from skmtl.loss_layout import Part, column_tasks
 from skmtl.penalties import L21
 from skmtl.solvers.noise import noise_weights
@@ -30,6 +30,29 @@ def columns_of_tasks(parts):
     """Of every column of W its task, and its place among the columns of the task."""
     places = [np.tile(np.arange(part.n_columns), len(part.tasks)) for part in parts]
     return column_tasks(parts)[0], np.concatenate([np.zeros(0, dtype=int), *places])
+
+
+def check_order(penalty, parts):
+    """Raise ValueError for a penalty of neighbouring columns if these are not the tasks' order."""
+    if len({part.n_columns for part in parts}) > 1:
+        return  # the problem says what is wrong then
+    if (np.diff(column_tasks(parts)[0]) >= 0).all():
+        return
+    for term in primitives(penalty):
+        if term.kind == "chain":
+            raise ValueError(
+                f"{term!r} needs tasks with one loss (and equally many labels), because columns of "
+                "W are in the order of the losses: use Fusion('chain') for differences of "
+                "neighbours under several losses, or fit the tasks of each loss apart."
+            )
+
+
+def primitives(penalty):
+    """The penalties that a penalty is made of."""
+    names = ("first", "second", "shared", "specific", "penalty")
+    inner = [getattr(penalty, name, None) for name in names]
+    inner = [part for part in inner if part is not None]
+    return [term for part in inner for term in primitives(part)] or [penalty]
 
 
 @complete_docstring
@@ -91,8 +114,19 @@ class MultiTaskMixed(MixedPredictor):
         column. 0 for a feature that is absent from a task.
     intercept_ : ndarray of shape (n_tasks,) or (n_tasks, n_columns)
     coef_shared_, intercept_shared_ : ndarray and float, or None
-        The mean of the tasks' models, weighted by their rows, for tasks that fit did not see;
-        None unless all tasks have the same loss (and labels).
+        For tasks that fit did not see; None unless all tasks have the same loss (and labels). The
+        part that all tasks share, times the mean of s_t, if the penalty has a `Common` one and
+        no task more than two labels; otherwise the mean of the tasks' models, weighted by their
+        rows.
+    coef_parts_ : dict of ndarray of shape (n_tasks, n_features)
+        Parts of `coef_` if the penalty is `Decomposed`, unless a task has more than two labels.
+    outlier_tasks_, task_covariance_, feature_covariance_, task_affinity_, feature_affinity_, \
+task_labels_
+        As of `MultiTaskRegressor`, of the coefficients over s_t; unless a task has more than two
+        labels.
+    objective_path_ : ndarray
+        The objective after every convex majorant, with a concave penalty; `dual_gap_` is then that
+        of the last majorant.
     tasks_ : ndarray of shape (n_tasks,)
         The task ids, sorted.
     task_weight_ : ndarray of shape (n_tasks,)
@@ -166,12 +200,13 @@ class MultiTaskMixed(MixedPredictor):
         previous = self._previous_model()
         data = self._read_training_data(X, y, tasks, sample_weight)
         data = self._settle_losses(data)
-        parts = self._parts(data)
+        parts, penalty = self._parts(data), L21(0.1) if self.penalty is None else self.penalty
+        check_order(penalty, parts)
         columns = columns_of_tasks(parts)
         with suited_threads(data):
             fitted = fitting.fit(
                 data,
-                L21(0.1) if self.penalty is None else self.penalty,
+                penalty,
                 parts,
                 fit_intercept=self.fit_intercept,
                 tol=self.tol,
@@ -180,7 +215,7 @@ class MultiTaskMixed(MixedPredictor):
             )
         warn_unless_converged(fitted, tol=self.tol, max_iter=self.max_iter)
         self.dual_gap_, self.n_iter_ = float(fitted.gap), fitted.n_iter
-        return self._store(data, columns, fitted.coef, fitted.intercept)
+        return self._keep(data, columns, penalty, fitted)
 
     def _check_parameters(self):
         check_number(self.epsilon, "epsilon", strict=True)
@@ -309,7 +344,21 @@ class MultiTaskMixed(MixedPredictor):
         models = models / np.sqrt(self.loss_scale_)[:, None, None]
         return models[columns].T
 
-    def _store(self, data, columns, coef, intercept):
+    def _keep(self, data, columns, penalty, fitted):
+        """Store a fit and what its penalty has to say of it."""
+        keep_structure(self, penalty, fitted, data, columns[0])
+        scale, shared = np.sqrt(self.loss_scale_), None
+        if hasattr(self, "coef_parts_"):
+            self.coef_parts_ = {
+                name: (part * scale[:, None]).astype(part.dtype)
+                for name, part in self.coef_parts_.items()
+            }
+        if self._has_shared and not columns[1].any():
+            tasks = columns[0]
+            shared = common_model(self, penalty, fitted, data, tasks, scale[tasks])
+        return self._store(data, columns, fitted.coef, fitted.intercept, shared)
+
+    def _store(self, data, columns, coef, intercept, shared=None):
         """Keep a fit; coef is (n_features, n_columns), in units of the scales."""
         n_columns = 1 + max(columns[1], default=0)
         models = np.zeros((data.n_tasks, n_columns, data.n_features))
@@ -319,7 +368,7 @@ class MultiTaskMixed(MixedPredictor):
         models, constants = models * scale[:, None, None], constants * scale[:, None]
         stored = []
         for column in range(n_columns):  # the base keeps models of one column
-            super()._store(data, models[:, column].T, constants[:, column])
+            super()._store(data, models[:, column].T, constants[:, column], shared)
             stored.append((self.coef_, self.intercept_, self.coef_shared_, self.intercept_shared_))
         if n_columns > 1:
             self.coef_, self.intercept_ = (np.stack([s[i] for s in stored], axis=1) for i in (0, 1))

@@ -37,7 +37,7 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         """
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
-        penalty, parts = self._make_penalty(), self._loss_parts(data)
+        penalty, parts = self._penalty_for(data), self._loss_parts(data)
         with suited_threads(data):
             fitted = fitting.fit(
                 data,
@@ -53,6 +53,9 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         self.dual_gap_, self.n_iter_ = float(fitted.gap), fitted.n_iter
         self.solver_ = fitted.solver
         return self._keep(data, penalty, fitted, parts)
+
+    def _penalty_for(self, data):
+        return self._make_penalty()
 
     def _loss_parts(self, data):
         if self.loss == "squared":
@@ -75,7 +78,8 @@ class PenalizedRegressor(MultiTaskLinearRegressor):
         keep_structure(self, penalty, fitted, data, tasks)
         coef, intercept = np.zeros((data.n_features, data.n_tasks)), np.zeros(data.n_tasks)
         coef[:, tasks], intercept[tasks] = fitted.coef, fitted.intercept
-        return self._store(data, coef, intercept, shared=common_model(penalty, fitted, data, tasks))
+        shared = common_model(self, penalty, fitted, data, tasks)
+        return self._store(data, coef, intercept, shared=shared)
 
     def _check_parameters(self):
         check_number(self.tol, "tol")
@@ -105,7 +109,9 @@ def keep_structure(model, penalty, fitted, data, tasks):
             W = np.stack(list(fitted.parts.values()))
         W = _of_tasks(W, data.n_tasks, tasks)
         if isinstance(penalty, Decomposed):
-            told["coef_parts_"] = _parts_by_task(fitted.parts, W, model.absent_features_)
+            parts = _parts_by_task(fitted.parts, W, model.absent_features_)
+            dtype = np.float32 if data.X.dtype == np.float32 else np.float64  # that of coef_
+            told["coef_parts_"] = {name: part.astype(dtype) for name, part in parts.items()}
         on_tasks = penalty.for_columns(data.labels, np.arange(data.n_tasks))
         told |= on_tasks.attributes(W)
     for name, value in told.items():
@@ -127,15 +133,58 @@ def _of_tasks(W, n_tasks, tasks):
     return full
 
 
-def common_model(penalty, fitted, data, tasks):
-    """Coefficients and mean intercept of a part that all tasks share, or None."""
-    if not isinstance(penalty, Decomposed):
+def common_model(model, penalty, fitted, data, tasks, scale=None):
+    """Coefficients and intercept of a part that all tasks share, or None if there is none.
+
+    A feature that the penalty leaves free may be anywhere in the parts: of these it is the mean
+    of the tasks that have it. The intercept is the one at which the common coefficients predict
+    on average what the tasks' models do at the means of their features.
+
+    Parameters
+    ----------
+    tasks : ndarray
+        The task of every column of the coefficients, which has no other.
+    scale : ndarray of shape (n_columns,), optional
+        By which the models of `fitted` are multiplied; the common one by its mean.
+    """
+    if not isinstance(penalty, Decomposed) or not len(tasks):
         return None
-    for (_, part), W in zip(penalty.parts(), fitted.parts.values(), strict=True):
-        if isinstance(part, Common):
-            sizes = data.task_sizes()[tasks]
-            return W[:, 0], sizes @ fitted.intercept / sizes.sum()
-    return None
+    found = [i for i, (_, part) in enumerate(penalty.parts()) if isinstance(part, Common)]
+    if not found:
+        return None
+    sizes = data.task_sizes()[tasks]
+    total = sizes.sum()
+    weights = sizes if scale is None else sizes * scale
+    absent = np.zeros((data.n_features, len(tasks)), dtype=bool)
+    if model.absent_features_ is not None:
+        absent = model.absent_features_[tasks].T
+    coef = np.where(absent, 0.0, fitted.coef)
+    common = list(fitted.parts.values())[found[0]][:, 0].copy()
+    free = _free_features(penalty, fitted)
+    having = np.maximum(~absent[free] @ weights, np.finfo(float).tiny)
+    common[free] = coef[free] @ weights / having
+    intercept = 0.0
+    if model.fit_intercept:
+        gains = np.sum(_feature_means(data, absent, tasks) * (coef - common[:, None]), axis=0)
+        intercept = weights @ (fitted.intercept + gains) / total
+    return common * (weights.sum() / total), intercept
+
+
+def _free_features(penalty, fitted):
+    if not penalty.convex:
+        penalty = penalty.majorant(fitting.full_start(fitted))
+    return penalty.free_features(len(fitted.coef))
+
+
+def _feature_means(data, absent, tasks):
+    """Weighted means (n_features, n_columns); of an absent feature that over all other tasks."""
+    sums = np.zeros((data.n_features, data.n_tasks))
+    for block in data.blocks():
+        sums[:, block.tasks] = np.asarray(block.X.T @ block.weights).reshape(-1, 1)
+    sizes, sums = data.task_sizes()[tasks], sums[:, tasks]
+    tiny = np.finfo(float).tiny
+    overall = sums.sum(axis=1) / np.maximum(~absent @ sizes, tiny)
+    return np.where(absent, overall[:, None], sums / np.maximum(sizes, tiny))
 
 
 @complete_docstring
@@ -172,7 +221,9 @@ class MultiTaskRegressor(PenalizedRegressor):
     {linear_attributes}
     coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
         For tasks that fit did not see: the part that all tasks share, if the penalty has a
-        `Common` one, otherwise the mean of the tasks' models, weighted by their rows.
+        `Common` one, otherwise the mean of the tasks' models, weighted by their rows. The
+        common part has that mean for features without a penalty, and the intercept with which
+        it predicts on average what the tasks' models do.
     coef_parts_ : dict of ndarray of shape (n_tasks, n_features)
         "shared" and "specific", if the penalty is `Decomposed` (of one inside another
         "specific_shared" and so on).
@@ -187,7 +238,8 @@ class MultiTaskRegressor(PenalizedRegressor):
     task_labels_ : ndarray of shape (n_tasks,)
         Clusters of equal tasks, with `Fusion`.
     objective_path_ : ndarray
-        The objective after every convex majorant, with a concave penalty.
+        The objective after every convex majorant, with a concave penalty. `dual_gap_` is then
+        the gap of the last majorant: the fit is a stationary point, not a proven optimum.
 
     Examples
     --------

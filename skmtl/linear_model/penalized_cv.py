@@ -2,21 +2,21 @@
 
 import numbers
 
-import numpy as np
-
 from skmtl import fitting
-from skmtl.base import check_number
+from skmtl.base import check_number, warn_unless_converged
 from skmtl.documentation import complete_docstring
 from skmtl.linear_model.label_folds import LabelFolds, deal_labels
 from skmtl.linear_model.logistic import PenalizedClassifier
 from skmtl.linear_model.logistic_cv import SCORINGS
-from skmtl.linear_model.loss_parts import check_loss, make_loss, regression_parts
+from skmtl.linear_model.loss_folds import LossFolds
+from skmtl.linear_model.loss_parts import check_loss
 from skmtl.linear_model.path_cv import N_FOLDS, PathCV
 from skmtl.linear_model.penalized import MultiTaskRegressor, check_penalty
 from skmtl.linear_model.sparse_cv import SquaredFolds
 from skmtl.loss_layout import column_tasks
 from skmtl.penalties import L21
 from skmtl.solvers.path import alpha_grid
+from skmtl.threads import suited_threads
 
 EPS, EPS_OF_SQUARES, EPS_OF_CONCAVE = 1e-3, 1e-7, 0.03
 
@@ -39,7 +39,7 @@ class PenaltyPathCV(PathCV):
         if self._penalty(1.0).convex:
             return super()._solve_path(problem, alphas, l1_ratio, tol)
         penalties = (self._penalty(alpha) for alpha in alphas)
-        limits = {"tol": self.tol if tol is None else tol, "max_iter": self.max_iter}
+        limits = {"tol": self.tol, "max_iter": self.max_iter}  # `_final_fit` is the exact one
         return fitting.concave_path(problem, penalties, **limits)
 
     def _grids(self, problem):
@@ -66,86 +66,20 @@ class PenaltyPathCV(PathCV):
         if self.penalty is not None:
             self.penalty.check(data.n_features, data.n_tasks)
 
-    @property
-    def penalty_(self):
-        """The penalty at the factor of choice."""
-        return self._penalty(self.alpha_)
-
-    @staticmethod
-    def _fitted(final):
-        certificate = final.gap, final.n_iter, final.converged
-        return fitting.Fitted(final.coef, final.intercept, final.parts, *certificate, "", [])
-
-
-class LossFolds:
-    """Problems of training rows, and held-out losses of a regression loss.
-
-    Parameters
-    ----------
-    data : TaskData
-    loss : str
-    epsilon : float
-    fit_intercept : bool
-    """
-
-    def __init__(self, data, loss, epsilon, *, fit_intercept):
-        self.data, self.loss, self.epsilon = data, loss, epsilon
-        self.fit_intercept = fit_intercept
-
-    def problem(self, penalty):
-        return self._problem(self.data, penalty)
-
-    def _problem(self, data, penalty):
-        parts = regression_parts(self.loss, data, self.epsilon)
-        return fitting.pose(data, penalty, parts, fit_intercept=self.fit_intercept)
-
-    def split(self, train, test, penalty):
-        training = self.data.subset(train)
-        tasks = np.flatnonzero(training.task_sizes() > 0)
-        loss = make_loss(self.loss, self.epsilon)
-        return self._problem(training, penalty), HeldOutLoss(self.data.subset(test), loss, tasks)
-
-
-class HeldOutLoss:
-    """The rows of a test fold: mean losses of many models at once.
-
-    Parameters
-    ----------
-    data : TaskData
-        The held-out rows.
-    loss : a loss
-    tasks : ndarray
-        The tasks that have a model; the others have their held-out rows left out.
-    """
-
-    def __init__(self, data, loss, tasks):
-        self.data, self.loss = data, loss
-        self.column = np.full(data.n_tasks, -1)
-        self.column[tasks] = np.arange(len(tasks))
-        self.weight = data.task_sizes()[tasks].sum()
-
-    @property
-    def entries_per_model(self):
-        """The numbers that `errors` holds for one model."""
-        return self.data.n_tasks * max(self.data.n_features, self.data.X.shape[0])
-
-    def errors(self, coef, intercept):
-        """Weighted mean losses (n_models,).
-
-        Parameters
-        ----------
-        coef : ndarray of shape (n_models, n_features, n_columns)
-        intercept : ndarray of shape (n_models, n_columns)
-        """
-        total = np.zeros(len(coef))
-        for block in self.data.blocks():
-            columns = self.column[block.tasks]
-            known = columns >= 0
-            for model in range(len(coef)):
-                fitted = block.X @ coef[model][:, columns[known]] + intercept[model, columns[known]]
-                losses = self.loss.value(block.Y[:, known], np.asarray(fitted))
-                total[model] += block.weights @ losses.sum(axis=1)
-        return total / self.weight
+    def _final_fit(self, data, parts, final):
+        """The fit of all rows at the factor of choice; of a concave penalty with all majorants."""
+        self.penalty_ = self._penalty(self.alpha_)
+        if self.penalty_.convex:
+            certificate = final.gap, final.n_iter, final.converged
+            return fitting.Fitted(final.coef, final.intercept, final.parts, *certificate, "", [])
+        limits = {"tol": min(self.tol, self.final_tol), "max_iter": self.max_iter}
+        with suited_threads(data):
+            fitted = fitting.fit(
+                data, self.penalty_, parts, fit_intercept=self.fit_intercept, **limits
+            )
+        warn_unless_converged(fitted, **limits, stacklevel=4)
+        self.dual_gap_, self.n_iter_ = float(fitted.gap), fitted.n_iter
+        return fitted
 
 
 @complete_docstring
@@ -154,6 +88,8 @@ class MultiTaskRegressorCV(PenaltyPathCV, MultiTaskRegressor):
 
     The objective is that of `MultiTaskRegressor` with ``alpha * penalty``: the penalty is scaled
     as a whole, what its terms have to each other stays (and is a matter of `GridSearchCV`).
+    Of `RowMCP` and `RowSCAD` the factor multiplies their alpha, and gamma or a stay: the usual path
+    of these penalties, which are no longer multiples of each other.
 
     Parameters
     ----------
@@ -191,13 +127,16 @@ class MultiTaskRegressorCV(PenaltyPathCV, MultiTaskRegressor):
     ----------
     alpha_ : float
     penalty_ : Penalty
-        ``alpha_ * penalty``.
+        ``alpha_ * penalty`` at the time of the fit.
     alphas_ : ndarray of shape (n_alphas,)
         The factors tried, falling.
     mse_path_ : ndarray of shape (n_alphas, n_folds)
         Weighted mean squared error (twice the mean of another loss) over all held-out rows.
     {certificate}
     {linear_attributes}
+    objective_path_ : ndarray
+        The objective after every convex majorant of the final fit, with a concave penalty.
+        `dual_gap_` is then the gap of the last majorant.
     coef_shared_, intercept_shared_, coef_parts_, outlier_tasks_, task_covariance_, \
 feature_covariance_, task_affinity_, feature_affinity_, task_labels_
         As of `MultiTaskRegressor`.
@@ -268,7 +207,8 @@ feature_covariance_, task_affinity_, feature_affinity_, task_labels_
         self._check_penalty(data)
         parts = self._loss_parts(data)
         final, _ = self._fit_path(X, y, data)
-        return self._keep(data, self.penalty_, self._fitted(final), parts)
+        fitted = self._final_fit(data, parts, final)
+        return self._keep(data, self.penalty_, fitted, parts)
 
     def _keep_losses(self, losses):
         self.mse_path_ = losses if self.loss == "squared" else 2.0 * losses
@@ -294,6 +234,8 @@ class MultiTaskClassifierCV(PenaltyPathCV, PenalizedClassifier):
 
     The objective is that of `MultiTaskClassifier` with ``alpha * penalty``: the penalty is scaled
     as a whole, what its terms have to each other stays (and is a matter of `GridSearchCV`).
+    Of `RowMCP` and `RowSCAD` the factor multiplies their alpha, and gamma or a stay: the usual path
+    of these penalties, which are no longer multiples of each other.
 
     Parameters
     ----------
@@ -329,7 +271,7 @@ class MultiTaskClassifierCV(PenaltyPathCV, PenalizedClassifier):
     ----------
     alpha_ : float
     penalty_ : Penalty
-        ``alpha_ * penalty``.
+        ``alpha_ * penalty`` at the time of the fit.
     alphas_ : ndarray of shape (n_alphas,)
         The factors tried, falling.
     scores_ : ndarray of shape (n_alphas, n_folds)
@@ -340,8 +282,10 @@ task_affinity_, feature_affinity_, task_labels_
         As of `MultiTaskClassifier`.
     dual_gap_ : float
         The objective is above the optimum by at most this share of the loss of the best
-        constant probabilities.
+        constant probabilities; with a concave penalty that of the last majorant.
     n_iter_ : int
+    objective_path_ : ndarray
+        The objective after every convex majorant of the final fit, with a concave penalty.
 
     Examples
     --------
@@ -408,8 +352,9 @@ task_affinity_, feature_affinity_, task_labels_
         self._check_penalty(data)
         data, own = self._note_labels(data)
         final, problem = self._fit_path(X, y, data)
-        columns = column_tasks(problem.layout.parts)
-        return self._keep(data, own, columns, self.penalty_, self._fitted(final))
+        parts = problem.layout.parts
+        fitted = self._final_fit(data, parts, final)
+        return self._keep(data, own, column_tasks(parts), self.penalty_, fitted)
 
     def _keep_losses(self, losses):
         self.scores_ = 1.0 - losses if self.scoring == "accuracy" else -losses

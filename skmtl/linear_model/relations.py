@@ -94,7 +94,7 @@ class ClusteredTasks(PenalizedRegressor):
     """Clustered multi-task learning: tasks of a cluster have similar coefficients.
 
     Minimises over b0 (n_features,), D (n_features, n_tasks), the intercepts and M with
-    0 <= M <= I and trace(M) <= n_clusters - 1 ::
+    0 <= M <= I and trace(M) <= max(n_clusters - 1, 1) ::
 
         1 / n_bar * sum_t sum_i v_ti w_t (y_ti - x_ti' W_t - b_t)^2 / 2
         + alpha_mean / 2 * ||b0||^2  +  alpha / 2 * tr(D (spread I + M)^-1 D'),   W = b0 1' + D
@@ -102,7 +102,8 @@ class ClusteredTasks(PenalizedRegressor):
     with v the sample weights, w the task weights and n_bar the total sample weight over the
     number of tasks. M relaxes the projection on the indicators of the clusters (of n_clusters
     clusters around their mean): differences between clusters cost about alpha / 2 each square,
-    those within clusters (1 + spread) / spread times as much.
+    those within clusters (1 + spread) / spread times as much. A single cluster, whose projection is
+    0, is treated as two are, but for `task_labels_`.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ class ClusteredTasks(PenalizedRegressor):
     coef_parts_ : dict of ndarray of shape (n_tasks, n_features)
         "shared" is b0 for every task, "specific" is D.
     coef_shared_, intercept_shared_ : ndarray of shape (n_features,), float
-        b0 and the mean intercept, for tasks that fit did not see.
+        b0, and the intercept with which it predicts on average what the tasks' models do at the
+        means of their features: for tasks that fit did not see.
     {certificate}
     {linear_attributes}
 
@@ -219,8 +221,12 @@ class DataSharedLasso(PenalizedRegressor):
     ----------
     alpha : float, default=0.1
     ratio : float, default=None
-        Of the deviations to the common coefficients; None is 1 / sqrt(n_tasks). From 1 on all is
-        in the deviations, below 1 / n_tasks nothing is.
+        What deviations cost, relative to common coefficients; None is 1 / sqrt(n_tasks), of the
+        tasks with rows that count. A value
+        that k tasks share (the others having 0) goes into c if 2 k - n_tasks > 1 / ratio. Below
+        1 / n_tasks that is never so, and each task has a lasso of its own with alpha * ratio;
+        above 1 any majority is enough. The larger the ratio, the closer is all to one lasso of the
+        pooled tasks.
     penalty_factor : array-like of shape (n_features,), optional
         Multiplies the penalty of each feature; above 0.
     {task_parameters}
@@ -230,7 +236,9 @@ class DataSharedLasso(PenalizedRegressor):
     Attributes
     ----------
     coef_shared_ : ndarray of shape (n_features,)
-        c, also for tasks that fit did not see (with `intercept_shared_`, the mean intercept).
+        c, also for tasks that fit did not see.
+    intercept_shared_ : float
+        With which c predicts on average what the tasks' models do at the means of their features.
     coef_specific_ : ndarray of shape (n_tasks, n_features)
         D.
     ratio_ : float
@@ -276,15 +284,19 @@ class DataSharedLasso(PenalizedRegressor):
         self.max_iter = max_iter
         self.warm_start = warm_start
 
-    def _make_penalty(self):
-        self.ratio_ = len(self.tasks_) ** -0.5 if self.ratio is None else float(self.ratio)
+    def _penalty_for(self, data):
         options = {"factor": self.penalty_factor}
-        return Decomposed(
-            Common(L1(self.alpha, **options)), L1(self.alpha * self.ratio_, **options)
-        )
+        specific = L1(self.alpha * self._effective_ratio(data), **options)
+        return Decomposed(Common(L1(self.alpha, **options)), specific)
+
+    def _effective_ratio(self, data):
+        if self.ratio is not None:
+            return float(self.ratio)
+        return float(np.sum(data.task_sizes() > 0) ** -0.5)
 
     def _keep(self, data, penalty, fitted, parts=None):
         super()._keep(data, penalty, fitted, parts)
+        self.ratio_ = self._effective_ratio(data)
         self.coef_specific_ = self.coef_parts_["specific"]
         return self
 

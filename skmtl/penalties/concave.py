@@ -55,6 +55,12 @@ class RowMCP(ConcavePenalty):
     gamma : float, default=3.0
         Above 1 (times the inverse curvature of the loss, problems stay nearly convex).
 
+    Notes
+    -----
+    ``by * RowMCP(alpha)`` is ``RowMCP(by * alpha)`` with the same gamma: along a path the norm from
+    which rows are free of bias moves with alpha, as is usual. The multiple of the function itself
+    would be ``RowMCP(by * alpha, gamma=gamma / by)``.
+
     References
     ----------
     Zhang 2010, *Nearly unbiased variable selection under minimax concave penalty*, Annals of
@@ -94,6 +100,12 @@ class RowSCAD(ConcavePenalty):
     alpha : float, default=1.0
     a : float, default=3.7
         Above 1.
+
+    Notes
+    -----
+    ``by * RowSCAD(alpha)`` is ``RowSCAD(by * alpha)`` with the same a: along a path the norm from
+    which rows are free of bias moves with alpha, as is usual. The multiple of the function itself
+    is no member of the family.
 
     References
     ----------
