@@ -4,6 +4,7 @@
     python benchmarks/accuracy.py school-10           # 10 % of each school for training
     python benchmarks/accuracy.py sarcos-50 bike-15 bike-40    # few rows per task
     python benchmarks/accuracy.py parkinsons mulan    # the controls for negative transfer
+    python benchmarks/accuracy.py school --methods trace-norm low-rank    # or a whole family
 
 The figures are the pooled explained variance, 1 - SSE / SST over all test rows, and the root
 mean squared error averaged over tasks (for mulan in units of each output's deviation), mean
@@ -34,8 +35,10 @@ from skmtl import (
     task_scores,
     task_train_test_split,
 )
+from skmtl.cli.pipelines import StandardizedTarget
 from skmtl.datasets import fetch_bike, fetch_mulan, fetch_parkinsons, fetch_school
 from skmtl.environment import describe_environment
+from skmtl.inspection.strategies import REGISTRY, Setup
 
 ALPHAS = np.logspace(-2, 6, 33)
 
@@ -60,6 +63,20 @@ METHODS = {
     "sharing": lambda column: SharingRegressor(task_column=column),
     "sharing by leave-one-out": lambda column: SharingRegressor(cv="loo", task_column=column),
 }
+DEFAULT = tuple(METHODS)
+
+
+def structured(strategy):
+    """A strategy of the command line, on standardised targets as there."""
+    return lambda column: StandardizedTarget(strategy.make(Setup("regression", column, 0)))
+
+
+FAMILIES = {}
+for entry in REGISTRY["regression"]:
+    if entry.family:
+        METHODS[entry.name] = structured(entry)
+        FAMILIES.setdefault(entry.family, []).append(entry.name)
+FAMILIES["structures"] = [name for names in FAMILIES.values() for name in names]
 
 
 def school(fraction, n_splits):
@@ -139,7 +156,7 @@ def run(name, splits, methods):
             flush=True,
         )
         names = ("explained_variance", "mean_task_rmse", "fit_seconds")
-        rows[method] = {
+        rows[method] = {"splits": len(splits)} | {
             key: {"mean": float(m), "sd": float(s)}
             for key, m, s in zip(names, mean, sd, strict=True)
         }
@@ -150,20 +167,34 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("workload", nargs="*", default=["school", "school-10"])
     parser.add_argument("--splits", type=int, default=10)
-    parser.add_argument("--methods", nargs="*", choices=list(METHODS), default=list(METHODS))
+    parser.add_argument(
+        "--methods",
+        nargs="*",
+        choices=[*METHODS, *FAMILIES],
+        default=list(DEFAULT),
+        metavar="NAME",
+        help=f"of {', '.join(map(repr, METHODS))}, or one of the families {', '.join(FAMILIES)}",
+    )
     parser.add_argument("--output", type=Path, help="JSON file for the results")
+    parser.add_argument("--add", action="store_true", help="keep what else is in that file")
     options = parser.parse_args(argv)
+    methods = [m for name in options.methods for m in FAMILIES.get(name, [name])]
     jobs = workloads(options.splits)
     mulan_jobs = [job for job in jobs if job.startswith("mulan-")]
     wanted = [j for name in options.workload for j in (mulan_jobs if name == "mulan" else [name])]
     unknown = [name for name in wanted if name not in jobs]
     if unknown:
         parser.error(f"unknown workload {unknown[0]!r}; known are {', '.join(jobs)}, mulan")
-    results = {name: run(name, jobs[name](), options.methods) for name in wanted}
-    if options.output:
-        record = {"splits": options.splits, "results": results, **describe_environment()}
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    results = {}
+    if options.add and options.output and options.output.exists():
+        results = json.loads(options.output.read_text(encoding="utf-8"))["results"]
+    for name in wanted:
+        rows = run(name, jobs[name](), list(dict.fromkeys(methods)))
+        results[name] = results.get(name, {}) | rows
+        if options.output:
+            record = {"splits": options.splits, "results": results, **describe_environment()}
+            options.output.parent.mkdir(parents=True, exist_ok=True)
+            options.output.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The speed comparison: its judge by brute force, its ladder, and a whole run on tiny problems."""
+"""The benchmarks: the judge of speed by brute force, its ladder, and runs on tiny problems."""
 
 import importlib
 import importlib.util
@@ -11,10 +11,12 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import sparse
 
-from skmtl import MultiTaskLasso
+from skmtl import MultiTaskLasso, make_multitask_regression
+from skmtl.inspection import penalty_strategies
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
-MODULES = ("gaps", "methods", "report", "runs", "speed", "timing", "workloads")
+MODULES = ("accuracy", "gaps", "methods", "never_worse", "report", "runs")
+MODULES = (*MODULES, "speed", "structures", "timing", "workloads")
 
 
 @pytest.fixture(scope="module")
@@ -292,3 +294,81 @@ def test_generated_columns_are_correlated_as_said(benchmarks):
     assert X.flags.f_contiguous
     residual = Y - X @ np.linalg.lstsq(X, Y, rcond=None)[0]
     assert_allclose(np.var(Y - residual) / np.var(residual), 9, rtol=0.05)
+
+
+@pytest.fixture
+def structures(benchmarks, monkeypatch):
+    """The script with a tiny School and few tasks."""
+    module = benchmarks["structures"]
+
+    def school():
+        X, y = make_multitask_regression(n_tasks=4, n_samples=12, n_features=4, random_state=0)
+        rows = np.arange(len(y))
+        return X, y / y.std(), (rows[rows % 4 > 0], rows[rows % 4 == 0])
+
+    monkeypatch.setattr(module, "school", school)
+    monkeypatch.setattr(module, "N_TASKS", (3, 6))
+    monkeypatch.setattr(module, "N_FEATURES", 5)
+    monkeypatch.setattr(module, "N_ROWS", 8)
+    monkeypatch.setattr(module, "MOST_IN_A_ROW", 1)
+    return module
+
+
+def test_structures_are_timed_with_their_certificates(structures, tmp_path, capsys):
+    path = tmp_path / "some" / "structures.json"
+    assert structures.main(["--parts", "school", "lifelong", "--output", str(path)]) == 0
+    some = ["Nuclear", "Decomposed(L21, L1)", "TotalVariation + L1 + L21"]
+    assert structures.main(["--parts", "growth", "--penalties", *some, "--output", str(path)]) == 0
+    printed = capsys.readouterr().out
+    record = json.loads(path.read_text(encoding="utf-8"))
+    assert record["versions"]["scikit-learn"]
+    assert record["machine"]["cores"]
+    results = record["results"]
+    assert set(results) == {"school", "growth", "lifelong"}
+    assert set(structures.penalties(4, 4)) < set(results["school"])
+    for name, runs in results["school"].items():
+        assert all(run["seconds"] >= 0 and run["gap"] <= 1e-6 for run in runs), name
+    assert list(results["growth"]) == some
+    for growth in results["growth"].values():
+        assert [run["n_tasks"] for run in growth["runs"]] == [3, 6]
+        assert np.isfinite(growth["exponent"])
+    assert len(results["lifelong"]["ELLARegressor, one by one"]["seconds_by_task"]) == 4
+    assert all(row["explained_variance"] < 1 for row in results["lifelong"].values())
+    assert structures.main(["--table", str(path)]) == 0
+    table = capsys.readouterr().out
+    assert table.strip() in printed
+    for part in table.split("\n\n"):
+        assert len({line.count("|") for line in part.strip().splitlines()}) == 1
+
+
+def test_exponent_of_a_power_and_unknown_structures(structures, capsys):
+    runs = [{"n_tasks": n, "seconds": 0.01 * n**1.5} for n in (10, 20, 40)]
+    assert_allclose(structures.exponent(runs), 1.5)
+    assert structures.exponent(runs[:1]) is None
+    with pytest.raises(SystemExit):
+        structures.main(["--penalties", "no-such"])
+    assert "known are" in capsys.readouterr().err
+
+
+def test_growth_ends_with_patience(structures, monkeypatch):
+    monkeypatch.setattr(structures, "LIMIT", 0.0)
+    (record,) = structures.run_growth(["Nuclear"]).values()
+    assert [run["n_tasks"] for run in record["runs"]] == [3]
+
+
+def test_accuracy_of_structures_is_added_to_a_file(benchmarks, tmp_path, monkeypatch):
+    accuracy, path = benchmarks["accuracy"], tmp_path / "accuracy.json"
+    X, y = make_multitask_regression(n_tasks=3, n_samples=12, n_features=4, random_state=0)
+    rows = np.arange(len(y))
+    split = X, y, rows[rows % 4 > 0], rows[rows % 4 == 0], 0
+    monkeypatch.setattr(accuracy, "workloads", lambda n_splits: {"tiny": lambda: [split] * 2})
+    monkeypatch.setattr(penalty_strategies, "N_ALPHAS", 3)
+    for methods in (["trace-norm", "armul"], ["temporal"]):
+        argv = ["tiny", "--methods", *methods, "--add", "--output", str(path)]
+        assert accuracy.main(argv) == 0
+    results = json.loads(path.read_text(encoding="utf-8"))["results"]["tiny"]
+    assert list(results) == ["trace-norm", "armul", "temporal-group", "fused-temporal"]
+    for row in results.values():
+        assert row["splits"] == 2
+        assert -1 < row["explained_variance"]["mean"] < 1
+    assert set(accuracy.DEFAULT).isdisjoint(accuracy.FAMILIES["structures"])

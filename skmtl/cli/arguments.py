@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   skmtl compare sensors.parquet --target heating,cooling
   skmtl compare --data school --train-fraction 0.1 --output school-results
   skmtl compare --data student --report report.html
+  skmtl compare --data sarcos --strategies sharing,low-rank --train-fraction 50
 """
 
 
@@ -66,7 +67,10 @@ def _add_data(group):
 
 def _add_comparison(group):
     group.add_argument(
-        "--strategies", metavar="NAME[,NAME]", help="instead of the default ones of the task type"
+        "--strategies",
+        metavar="NAME[,NAME]",
+        help="instead of the default ones of the task type; also families of strategies, or all "
+        "(see --list-strategies)",
     )
     group.add_argument(
         "--list-strategies", action="store_true", help="list strategies and metrics and stop"

@@ -50,7 +50,11 @@ def print_lists(options):
     if options.list_strategies:
         for task_type, strategies in REGISTRY.items():
             print(f"{task_type} strategies (* run if none are named)")
-            for strategy in strategies:
+            family = ""
+            for strategy in sorted(strategies, key=lambda strategy: strategy.family):
+                if strategy.family != family:
+                    family = strategy.family
+                    print(f"  {family}")
                 mark = "*" if strategy.default else " "
                 print(f"  {mark} {strategy.name:18} {strategy.about}")
             names = [name for name, measure in MEASURES.items() if measure.task_type == task_type]

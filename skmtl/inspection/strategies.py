@@ -5,18 +5,13 @@ estimator. It gets standardised features (with the ids of the tasks in column
 ``setup.task_column``, unless that is None).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import sparse
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmtl import frames
 from skmtl.compose import (
     PerTaskClassifier,
     PerTaskRegressor,
@@ -25,7 +20,8 @@ from skmtl.compose import (
     SharingClassifier,
     SharingRegressor,
 )
-from skmtl.inspection.measures import log_loss, true_probabilities
+from skmtl.inspection.strategy import Setup, Strategy, inner_folds, tuned
+from skmtl.inspection.structure_strategies import structure_strategies
 from skmtl.linear_model import (
     HierarchicalLogistic,
     HierarchicalRidge,
@@ -34,34 +30,9 @@ from skmtl.linear_model import (
     MultiTaskLogisticRegressionCV,
     MultiTaskRidgeCV,
 )
-from skmtl.model_selection import TaskKFold
 from skmtl.preprocessing import keep_tasks
 
 BASELINE, POOLED, SHARING = "per-task", "pooled-intercepts", "sharing"
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What a strategy may depend on; without a task column the targets are the tasks."""
-
-    task_type: str
-    task_column: int | None
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class Strategy:
-    """An entry of the registry.
-
-    ``shares`` says whether tasks learn from each other. ``default`` strategies are run by the
-    command line if none are named.
-    """
-
-    name: str
-    about: str
-    make: Callable[[Setup], object]
-    shares: bool = True
-    default: bool = True
 
 
 def sharing(setup):
@@ -72,31 +43,6 @@ def sharing(setup):
 def hierarchical(setup):
     kind = HierarchicalRidge if setup.task_type == "regression" else HierarchicalLogistic
     return kind(task_column=setup.task_column)
-
-
-def inner_folds(setup):
-    """Three folds within the training rows, with every task in each."""
-    return TaskKFold(
-        3,
-        task_column=setup.task_column,
-        shuffle=True,
-        stratify=setup.task_type == "classification" and setup.task_column is not None,
-        random_state=setup.seed,
-    )
-
-
-def tuned(setup, estimator, grid):
-    """Grid search in the inner folds, by log-loss."""
-    folds = inner_folds(setup)
-    return GridSearchCV(estimator, grid, cv=folds, scoring=negative_log_loss, error_score="raise")
-
-
-def negative_log_loss(estimator, X, y):
-    """Scorer that does not mind if a class is missing from the rows it learned from."""
-    y = np.asarray(y)
-    seen = ~frames.is_missing(y)
-    found = true_probabilities(y, estimator.predict_proba(X), estimator.classes_)
-    return -log_loss(y[seen], found[seen])
 
 
 def lasso(setup):
@@ -168,6 +114,7 @@ REGISTRY = {
         ),
         Strategy("multitask-lasso", "features selected for all tasks together", lasso),
         *_everywhere(PerTaskRegressor, PooledRegressor),
+        *structure_strategies("regression"),
     ],
     "classification": [
         Strategy(
@@ -188,6 +135,7 @@ REGISTRY = {
         ),
         Strategy("multitask-logistic", "features selected for all tasks together", sparse_logistic),
         *_everywhere(PerTaskClassifier, PooledClassifier),
+        *structure_strategies("classification"),
     ],
 }
 

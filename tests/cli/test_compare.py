@@ -326,3 +326,26 @@ def test_interruption_while_reading(monkeypatch, capsys):
     monkeypatch.setattr("skmtl.cli.problem.read_problem", interrupt)
     assert main(["compare"]) == 130
     assert capsys.readouterr().err == "skmtl: interrupted\n"
+
+
+def test_strategies_by_family(table, save, capsys, monkeypatch):
+    monkeypatch.setattr("skmtl.inspection.penalty_strategies.N_ALPHAS", 3)
+    assert main([*save(table), "--cv", "2", "--strategies", "armul,related"]) == 0
+    out = capsys.readouterr().out
+    for name in ("per-task", "armul", "task-relationships", "clustered", "fusion", "graph-ridge"):
+        assert out.count(f"\n {name} ") == 1
+    assert main(["compare", "--list-strategies"]) == 0
+    listed = capsys.readouterr().out
+    for name in ("  low-rank\n", "  sparse\n", "    feature-learning ", "    dirty "):
+        assert name in listed
+
+
+@pytest.mark.parametrize("task_type", ["regression", "classification"])
+def test_all_strategies(task_type):
+    from skmtl.cli.strategies import find_strategies
+    from skmtl.inspection.strategies import REGISTRY
+
+    assert find_strategies("all", task_type) == REGISTRY[task_type]
+    first, *others = find_strategies("temporal", task_type)
+    assert first.name == "per-task"
+    assert [entry.name for entry in others] == ["temporal-group", "fused-temporal"]
