@@ -19,6 +19,8 @@ from skmtl.statistics import CentredSums, FoldSums
 from skmtl.threads import suited_threads
 
 N_ALPHAS, N_FOLDS = 30, 5
+EPS, EPS_TOGETHER = 1e-3, 0.03
+ROWS_PER_FEATURE = 2  # with fewer, a task by itself fits noise, which few folds may not show
 INTERCEPTS = np.logspace(-1, 4, 21)
 ROUNDS = 3
 FLAT = 0.99  # with neighbours less than a hundredth above it, a choice is good enough
@@ -37,13 +39,17 @@ class ARMULCV(DistanceRegressor):
     ----------
     alphas : int or array-like, default=30
         How many alphas (from the smallest at which all tasks pool, down in equal ratios, and at
-        last 0: every task by itself), or which.
-    eps : float, default=1e-3
-        Smallest alpha above 0 over the largest one of an automatic grid.
+        last 0: every task by itself, if each has more than twice as many rows as features and
+        so does not fit noise), or which.
+    eps : float, default=None
+        Smallest alpha above 0 over the largest one of an automatic grid; None is 1e-3, and 0.03
+        where there is no 0.
     alphas_intercept : array-like, default=None
         Penalties of the deviations of the intercepts. None: from 0.1 to 1e4; 0 with a 2-d y, whose
         outputs may have been centred on these very rows.
     ridge : float, default=0.0
+        Of all coefficients, as in `ARMUL`. Without it the common model is plain least squares,
+        which needs many more rows than features.
     cv : int, splitter or iterable of (train, test), default=None
         None is `TaskKFold(5)`, an int the number of its folds: every task is in every training
         fold.
@@ -99,7 +105,7 @@ class ARMULCV(DistanceRegressor):
         self,
         alphas=N_ALPHAS,
         *,
-        eps=1e-3,
+        eps=None,
         alphas_intercept=None,
         ridge=0.0,
         cv=None,
@@ -141,6 +147,8 @@ class ARMULCV(DistanceRegressor):
         self._check_parameters()
         data = self._read_training_data(X, y, tasks, sample_weight)
         splits = self._read_splits(X, y, data)
+        rows = min((len(weights) for _, _, weights in data.groups() if len(weights)), default=0)
+        self._apart = rows > ROWS_PER_FEATURE * data.n_features
         with suited_threads(data):
             whole = Fold(read_moments(data, self.fit_intercept), None, self._options())
             folds = list(self._folds(data, splits))
@@ -196,14 +204,16 @@ class ARMULCV(DistanceRegressor):
         self._warn_at_the_end(chosen)
 
     def _warn_at_the_end(self, chosen):
-        """Between the smallest alpha above 0 and 0 there may be a better one."""
-        if self._given() is not None or self.alphas < 3 or chosen != self.alphas - 2:
+        """Below the smallest alpha above 0 there may be a better one."""
+        last = self.alphas - 1 - self._apart if self._given() is None else -1
+        if chosen != last or last < 1:
             return
         mean = self.mse_path_.mean(axis=1)
-        if mean[chosen] < FLAT * min(mean[chosen - 1], mean[chosen + 1]):
+        if mean[chosen] < FLAT * np.delete(mean[chosen - 1 : chosen + 2], 1).min():
             warnings.warn(
                 f"the best alpha, {self.alpha_:.3g}, is the smallest above 0 that was tried: "
-                f"lower eps={self.eps!r}, or give alphas of your own.",
+                f"lower eps (now {EPS if self.eps is None else self.eps:g}), or give alphas of "
+                "your own.",
                 UserWarning,
                 stacklevel=4,
             )
@@ -245,7 +255,11 @@ class ARMULCV(DistanceRegressor):
         if self._given() is not None:
             return self._given()
         largest = largest if largest > 0 else 1.0  # the targets are fitted without any slope
-        falling = largest * np.logspace(0.0, np.log10(self.eps), max(self.alphas - 1, 1))
+        if not self._apart:
+            eps = EPS_TOGETHER if self.eps is None else self.eps
+            return largest * np.logspace(0.0, np.log10(eps), self.alphas)
+        eps = EPS if self.eps is None else self.eps
+        falling = largest * np.logspace(0.0, np.log10(eps), max(self.alphas - 1, 1))
         return np.append(falling, 0.0)[: self.alphas]
 
     def _intercepts(self, data):
@@ -270,12 +284,13 @@ class ARMULCV(DistanceRegressor):
     def _check_parameters(self):
         for name in ("ridge", "tol"):
             check_number(getattr(self, name), name)
-        check_number(self.eps, "eps", strict=True)
+        if self.eps is not None:
+            check_number(self.eps, "eps", strict=True)
         check_number(self.max_iter, "max_iter", low=1, integer=True)
         if isinstance(self.alphas, numbers.Integral):
             check_number(self.alphas, "alphas", low=1, integer=True)
         self._given()
-        if self.eps > 1:
+        if self.eps is not None and self.eps > 1:
             raise ValueError(f"eps={self.eps!r} must be at most 1: it is smallest over largest.")
         if self.selection not in SELECTIONS:
             names = ", ".join(SELECTIONS)

@@ -125,7 +125,7 @@ def test_an_automatic_grid_that_ends_too_early():
     common, own = rng.normal(size=12), rng.normal(size=(8, 12))
     own[:6] = 0.0
     X, y = planted(common + 0.5 * own, n=15)
-    with pytest.warns(UserWarning, match=r"lower eps=0\.3"):
+    with pytest.warns(UserWarning, match=r"lower eps \(now 0\.3\)"):
         ARMULCV(alphas=4, eps=0.3, task_column=0).fit(X, y)
 
 
