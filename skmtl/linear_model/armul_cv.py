@@ -47,9 +47,9 @@ class ARMULCV(DistanceRegressor):
     alphas_intercept : array-like, default=None
         Penalties of the deviations of the intercepts. None: from 0.1 to 1e4; 0 with a 2-d y, whose
         outputs may have been centred on these very rows.
-    ridge : float, default=0.0
-        Of all coefficients, as in `ARMUL`. Without it the common model is plain least squares,
-        which needs many more rows than features.
+    ridge : float, default=1.0
+        Of all coefficients, as in `ARMUL`. With 0 the common model is plain least squares, which
+        needs many more rows than features.
     cv : int, splitter or iterable of (train, test), default=None
         None is `TaskKFold(5)`, an int the number of its folds: every task is in every training
         fold.
@@ -107,7 +107,7 @@ class ARMULCV(DistanceRegressor):
         *,
         eps=None,
         alphas_intercept=None,
-        ridge=0.0,
+        ridge=1.0,
         cv=None,
         selection="best",
         task_column=None,
