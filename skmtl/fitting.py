@@ -208,9 +208,7 @@ def full_start(fitted):
 def loss_of(data, fitted, problem):
     """The loss of a fit."""
     if isinstance(problem, LossProblem):
-        coef = np.zeros(fitted.coef.shape)
-        coef[:] = fitted.coef
-        return problem.loss(problem._at(coef).fitted)
+        return problem.loss(problem._at(fitted.coef).fitted)
     errors = data.squared_errors(fitted.coef, fitted.intercept)
     n_bar = problem.n_bar if isinstance(problem, Problem) else problem.base.n_bar
     return 0.5 * np.sum(errors) / n_bar

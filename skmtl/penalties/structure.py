@@ -148,13 +148,12 @@ class PartStructure:
 
     Parameters
     ----------
-    name : str
     penalty : Penalty
     n_features, n_tasks : int
     """
 
-    def __init__(self, name, penalty, n_features, n_tasks):
-        self.name, self.penalty = name, penalty
+    def __init__(self, penalty, n_features, n_tasks):
+        self.penalty = penalty
         terms = penalty.terms() if isinstance(penalty, Sum) else [penalty]
         terms = [t for t in terms if getattr(t, "alpha", 1.0) > 0 or getattr(t, "positive", False)]
         ridge = sum((term.ridge(n_features) for term in terms), np.zeros(n_features))[:, None]
@@ -243,7 +242,7 @@ class Structure:
 
     def __init__(self, penalty, n_features, n_tasks):
         pairs = penalty.parts() if isinstance(penalty, Decomposed) else [("", penalty)]
-        self.parts = [PartStructure(name, part, n_features, n_tasks) for name, part in pairs]
+        self.parts = [PartStructure(part, n_features, n_tasks) for _, part in pairs]
         self.names = [name for name, _ in pairs]
         units = [unit for part in self.parts for unit in part.units]
         self.by_features = all(unit.by_features for unit in units)

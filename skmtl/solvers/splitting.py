@@ -171,14 +171,11 @@ class SplittingSteps:
         Z = 0.0 if zero else self.cross - problem.quadratic.product(parts.sum(axis=0))
         self.U = [
             [
-                np.zeros_like(V) if u.operator is not None else V * 0.0 + Z / (r * len(Vs))
+                np.zeros_like(V) + (Z / (r * self.scale * len(Vs)) if u.operator is None else 0.0)
                 for u, V in zip(part.units, Vs, strict=True)
             ]
-            for r, part, Vs in zip(self.rho * self.scale_mean(), self.parts, self.V, strict=True)
+            for r, part, Vs in zip(self.rho, self.parts, self.V, strict=True)
         ]
-
-    def scale_mean(self):
-        return float(np.mean(self.scale))
 
     def remember(self):
         """Keep all that the next penalty, or the next model of a loss, can start from."""
