@@ -321,7 +321,7 @@ def test_composed_proximal_maps_are_exact(gauges):
     penalty = gauges[0]
     for gauge in gauges[1:]:
         penalty = penalty + gauge
-    (unit,) = PartStructure("", penalty, FEATURES, TASKS).units
+    (unit,) = PartStructure(penalty, FEATURES, TASKS).units
     for V in points(3)[1:]:
         W, constraints = cvxpy.Variable(V.shape), []
         value = written(penalty, W, constraints)
