@@ -29,6 +29,7 @@ class TaskEstimator(BaseEstimator):
     """
 
     __metadata_request__fit = {"tasks": True}  # noqa: RUF012
+    _expects_one_task = False  # a search sets it that compares with a model of the target alone
 
     def _split_ids(self, X, tasks, *, reset):
         """Table without the ids, and the ids or None; sets or checks n_features_in_ and names."""
@@ -137,7 +138,8 @@ class TaskEstimator(BaseEstimator):
         else:
             self._layout = "vector" if self.task_column is None else "column"
         self.tasks_ = labels
-        if self._layout in ("vector", "column") and len(labels) == 1:
+        alone = self._layout in ("vector", "column") and len(labels) == 1
+        if alone and not self._expects_one_task:
             place = "`tasks`" if self.task_column is None else f"column {self.task_column!r}"
             warnings.warn(
                 f"{place} names one task only ({describe_ids(labels)}): nothing can be shared.",

@@ -195,4 +195,48 @@ ESTIMATOR_TEXTS = {
     absent_features_ : ndarray of shape (n_tasks, n_features) or None
         Columns that have no value in a task; None if there are none.
     """,
+    "source": """
+    source : fitted estimator, list or dict of them, optional
+        Models of the sources, for example scikit-learn's. They are never refitted nor changed,
+        and a clone keeps them. Features are matched by name if both sides have names. None, and
+        no other sources: the plain model of the target.
+    """,
+    "source_rows": """
+    source_rows : pair (X, y), list or dict of pairs, optional
+        Rows of the sources, or triples (X, y, sample_weight).
+    """,
+    "target_task": """
+    task_column : int or str, optional
+        Position or name of the column of X that holds the task ids, if one table has the rows of
+        the target and of the sources. Cross-validate with `TargetKFold`.
+    target_task : int or str, optional
+        The task that is the target. All other tasks are sources.
+    """,
+    "source_attributes": """
+    source_names_ : list
+        The sources: task ids, keys of a dict, or 0, 1, ...
+    tasks_ : ndarray of shape (n_tasks,)
+        The task ids, sorted.
+    """,
+    "target_fit_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        Rows of the target; with task ids also those of the sources.
+    y : array-like of shape (n_samples,)
+    sample_weight : float or array-like of shape (n_samples,), optional
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row, instead of ``task_column``.
+    """,
+    "target_predict_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+        Rows of the target, with the task column if there was one in fit.
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row; needed if (and only if) fit had it.
+    """,
+    "target_score_parameters": """
+    X : {array-like, sparse matrix, frame} of shape (n_samples, n_columns)
+    y : array-like of shape (n_samples,)
+    sample_weight : array-like of shape (n_samples,), optional
+    tasks : array-like of shape (n_samples,), optional
+        Task of every row, if fit had it.
+    """,
 }

@@ -51,6 +51,21 @@ def take_rows(X, rows):
     return X[rows]
 
 
+def stack_rows(parts):
+    """Tables of the same columns one below the other."""
+    if is_pandas(parts[0]):
+        import pandas
+
+        return pandas.concat(parts, ignore_index=True)
+    if is_polars(parts[0]):
+        import polars
+
+        return polars.concat(parts)
+    if any(sparse.issparse(part) for part in parts):
+        return sparse.vstack(parts, format="csr")
+    return np.concatenate(parts)
+
+
 def take_columns(X, columns):
     """Columns of X by index array; of the same type as X."""
     if is_pandas(X):

@@ -31,7 +31,8 @@ def locate_task_column(X, task_column):
         if names is None:
             raise ValueError(
                 f"task_column={task_column!r} is a name, but X is a {type(X).__name__} without "
-                "column names: pass a frame, or give the position of the column."
+                "column names: pass a frame, or give the position of the column (0 after "
+                "keep_tasks)."
             )
         if task_column not in names:
             raise ValueError(f"task_column={task_column!r} is not a column of X; it has {names}.")
