@@ -16,7 +16,7 @@ from skmtl.inspection import penalty_strategies
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 MODULES = ("accuracy", "gaps", "methods", "never_worse", "report", "runs")
-MODULES = (*MODULES, "speed", "structures", "timing", "workloads")
+MODULES = (*MODULES, "speed", "structures", "timing", "transfer_pairs", "workloads")
 
 
 @pytest.fixture(scope="module")
@@ -372,3 +372,22 @@ def test_accuracy_of_structures_is_added_to_a_file(benchmarks, tmp_path, monkeyp
         assert row["splits"] == 2
         assert -1 < row["explained_variance"]["mean"] < 1
     assert set(accuracy.DEFAULT).isdisjoint(accuracy.FAMILIES["structures"])
+
+
+def test_transfer_pairs(benchmarks, monkeypatch, tmp_path, capsys):
+    script, path = benchmarks["transfer_pairs"], tmp_path / "pairs.json"
+    rng = np.random.default_rng(0)
+    X, ids = rng.standard_normal((60, 3)), np.repeat([0, 1], 30)
+    y = X @ [1.0, 2.0, -1.0] + rng.standard_normal(60)
+    monkeypatch.setattr(script, "PAIRS", {"tiny": lambda: (X, y, ids, 1)})
+    families = ["--families", "ridge", "source-weighted"]
+    arguments = ["--rows", "10", "29", "--seeds", "2", "--output", str(path)]
+    assert script.main([*families, *arguments]) == 0
+    assert "worst: tiny" in capsys.readouterr().out
+    found = json.loads(path.read_text())["results"]
+    assert [(row["family"], row["rows"]) for row in found] == [
+        ("ridge", 10),
+        ("source-weighted", 10),
+    ]
+    for row in found:
+        assert row["change"] == pytest.approx(100 * (row["error"] / row["target_only"] - 1))

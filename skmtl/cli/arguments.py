@@ -17,6 +17,7 @@ EXAMPLES = """examples:
   skmtl compare sensors.parquet --target heating,cooling
   skmtl compare --data school --train-fraction 0.1 --output school-results
   skmtl compare --data student --report report.html
+  skmtl compare --data wine_quality --target-task white
   skmtl compare --data sarcos --strategies sharing,low-rank --train-fraction 50
 """
 
@@ -76,6 +77,18 @@ def _add_comparison(group):
         "--list-strategies", action="store_true", help="list strategies and metrics and stop"
     )
     group.add_argument("--metric", metavar="NAME", help="default: rmse, or accuracy for classes")
+    group.add_argument(
+        "--target-task",
+        metavar="NAME",
+        help="compare transfers from all other tasks to this one, over growing numbers of its rows",
+    )
+    group.add_argument(
+        "--target-rows",
+        type=_numbers_of_rows,
+        metavar="N[,N]",
+        help="numbers of training rows of --target-task (default: 20,50,100,200,500 as far as "
+        "there are so many)",
+    )
     group.add_argument("--cv", type=_at_least(2), default=5, metavar="N", help="folds (default: 5)")
     group.add_argument(
         "--repeats",
@@ -146,6 +159,13 @@ def _check_report(path):
 
 
 def _check_data(options):
+    if options.target_task is None and options.target_rows is not None:
+        raise UsageError("--target-rows needs --target-task NAME, the task that is the target")
+    if options.target_task is not None:
+        for name, default in (("report", None), ("train_fraction", 1.0), ("cv", 5)):
+            if getattr(options, name) != default:
+                flag = "--" + name.replace("_", "-")
+                raise UsageError(f"{flag} does not go with --target-task")
     if options.file is None:
         for name in ("task_column", "target"):
             if getattr(options, name) is not None:
@@ -170,6 +190,16 @@ def train_fraction(text):
     raise argparse.ArgumentTypeError(
         f"{text!r} is neither a share above 0 and up to 1 nor a number of 2 or more rows"
     )
+
+
+def _numbers_of_rows(text):
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        found = []
+    if not found or min(found) < 2 or max(found) >= 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} are not numbers of 2 rows or more: 20,50,100")
+    return sorted(set(found))
 
 
 def _at_least(low):

@@ -19,12 +19,18 @@ def run_compare(options, argv):
     from skmtl.cli.problem import read_problem
     from skmtl.cli.run import Run
     from skmtl.cli.strategies import find_metric, find_strategies
+    from skmtl.cli.transfer import TransferRun
 
     problem = read_problem(options)
     metric = find_metric(options.metric, problem.task_type)
-    strategies = find_strategies(options.strategies, problem.task_type)
+    transfer = options.target_task is not None
+    strategies = find_strategies(options.strategies, problem.task_type, transfer=transfer)
     settings = Settings(metric, options.cv, options.repeats, options.train_fraction, options.seed)
-    run = Run(problem, strategies, settings, n_jobs=options.n_jobs)
+    if transfer:
+        which = {"target": options.target_task, "sizes": options.target_rows}
+        run = TransferRun(problem, strategies, settings, n_jobs=options.n_jobs, **which)
+    else:
+        run = Run(problem, strategies, settings, n_jobs=options.n_jobs)
     run.open_store(options.output, resume=options.resume, overwrite=options.overwrite)
     for note in problem.notes:
         print(f"note: {note}", file=sys.stderr)
@@ -43,6 +49,7 @@ def print_lists(options):
     from skmtl.cli.named import NAMED
     from skmtl.inspection.measures import MEASURES
     from skmtl.inspection.strategies import REGISTRY
+    from skmtl.inspection.transfer_strategies import TRANSFER_REGISTRY
 
     if options.list_data:
         for name, entry in NAMED.items():
@@ -50,15 +57,21 @@ def print_lists(options):
     if options.list_strategies:
         for task_type, strategies in REGISTRY.items():
             print(f"{task_type} strategies (* run if none are named)")
-            family = ""
-            for strategy in sorted(strategies, key=lambda strategy: strategy.family):
-                if strategy.family != family:
-                    family = strategy.family
-                    print(f"  {family}")
-                mark = "*" if strategy.default else " "
-                print(f"  {mark} {strategy.name:18} {strategy.about}")
+            print_strategies(strategies)
+            print(f"{task_type} strategies with --target-task")
+            print_strategies(TRANSFER_REGISTRY[task_type])
             names = [name for name, measure in MEASURES.items() if measure.task_type == task_type]
             print(f"{task_type} metrics: {', '.join(names)}")
+
+
+def print_strategies(strategies):
+    family = ""
+    for strategy in sorted(strategies, key=lambda strategy: strategy.family):
+        if strategy.family != family:
+            family = strategy.family
+            print(f"  {family}")
+        mark = "*" if strategy.default else " "
+        print(f"  {mark} {strategy.name:18} {strategy.about}")
 
 
 def check_installed():

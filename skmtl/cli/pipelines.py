@@ -38,9 +38,9 @@ class StandardizedTarget(RegressorMixin, BaseEstimator):
         return self.regressor_.predict(X) * self.scale_ + self.mean_
 
 
-def make_pipelines(problem, strategies, seed):
-    """Dict of name to unfitted pipeline."""
-    setup = Setup(problem.task_type, problem.task_column, seed)
+def make_pipelines(problem, strategies, seed, target=None):
+    """Dict of name to unfitted pipeline; `target` is the code of the task that is the target."""
+    setup = Setup(problem.task_type, problem.task_column, seed, target)
     pipelines = {}
     for strategy in strategies:
         model = strategy.make(setup)

@@ -20,6 +20,23 @@ from skmtl.inspection.strategies import SHARING
 from skmtl.inspection.verdict import write_verdict
 
 
+@contextmanager
+def kept_results(store, part, names, n_folds, metric=None):
+    """Options of a comparison: results are shown, kept (if there is a store), and found again."""
+    known = [] if store is None else store.known(part)
+    known = [result for result in known if result.strategy in names]
+    with make_progress(names, n_folds, metric) as progress:
+        for result in known:
+            progress.add(result)
+
+        def on_result(result):
+            if store is not None:
+                store.keep(result, part)
+            progress.add(result)
+
+        yield {"known": known, "on_result": on_result}
+
+
 class Run:
     """A comparison of strategies on a table.
 
@@ -52,7 +69,7 @@ class Run:
     def compare(self):
         """Compare the strategies; the reference is the best of those that do not share."""
         names, metric = list(self.pipelines), self.settings.metric.name
-        with self._kept(FINISHED, names, len(self.folds), metric) as options:
+        with kept_results(self.store, FINISHED, names, len(self.folds), metric) as options:
             comparison = compare_strategies(
                 self.problem.X,
                 self.problem.y,
@@ -60,6 +77,7 @@ class Run:
                 cv=self.folds,
                 metric=metric,
                 task_column=self.problem.task_column,
+                n_jobs=self.n_jobs,
                 **options,
             )
         self.comparison = replace(
@@ -88,22 +106,6 @@ class Run:
             print(f"note: the shared features are not known: {error}", file=sys.stderr)
             return []
 
-    @contextmanager
-    def _kept(self, part, names, n_folds, metric=None):
-        """Options of `compare_strategies`: results are shown, kept, and found again."""
-        known = [] if self.store is None else self.store.known(part)
-        known = [result for result in known if result.strategy in names]
-        with make_progress(names, n_folds, metric) as progress:
-            for result in known:
-                progress.add(result)
-
-            def on_result(result):
-                if self.store is not None:
-                    self.store.keep(result, part)
-                progress.add(result)
-
-            yield {"n_jobs": self.n_jobs, "known": known, "on_result": on_result}
-
     def show(self):
         """Print the results, and write the files of the folder."""
         print_report(self.problem, self.comparison, self.verdict, sys.stdout)
@@ -125,8 +127,9 @@ class Run:
         self._write_html(path, pictures)
         names, sizes = choose_strategies(self.comparison), choose_sizes(self.problem)
         if len(names) > 1 and len(sizes) > 1:
-            with self._kept(CURVE, names, len(sizes) * N_FOLDS) as options:
+            with kept_results(self.store, CURVE, names, len(sizes) * N_FOLDS) as options:
                 pipelines = {name: self.pipelines[name] for name in names}
+                options["n_jobs"] = self.n_jobs
                 curve = compute_curve(self.problem, pipelines, self.settings, sizes, **options)
             pictures["curve"] = as_png(lambda figure: draw_curve(curve, figure))
             self._write_html(path, pictures)

@@ -10,7 +10,7 @@ from skmtl.inspection import FoldResult
 
 SETTINGS = "run.json"
 FINISHED, CURVE = "finished", "finished-curve"  # folders of the comparison, the learning curve
-REPORTS = ("results.json", "results.csv", "per_task.csv", "gains.png")
+REPORTS = ("results.json", "results.csv", "per_task.csv", "gains.png", "curve.png")
 
 
 def write_bytes(path, content):

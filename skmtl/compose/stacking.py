@@ -84,7 +84,8 @@ def level_of_tasks(squares, weights, codes):
     counts = counts[present]
     sums = np.array([np.bincount(codes, weights * row)[present] for row in squares])
     means = np.median(sums, axis=0) / np.bincount(codes, weights)[present]
-    means = np.maximum(means, max(EXACT * means.max(), np.finfo(float).tiny))
+    least = max(EXACT * means.max(), EXACT**4 * squares.max(), np.finfo(float).tiny)
+    means = np.maximum(means, least)
     logs, chance = np.log(means), 2.0 / counts
     spread = np.average((logs - np.average(logs, weights=counts)) ** 2 - chance, weights=counts)
     own = max(spread, 0.0) / (max(spread, 0.0) + chance)

@@ -14,6 +14,7 @@ from skmtl.inspection.path_display import RegularizationPathDisplay
 from skmtl.inspection.relation_map import TaskRelationDisplay
 from skmtl.inspection.runs import FoldResult
 from skmtl.inspection.sharing_display import SharingDisplay
+from skmtl.inspection.transfer_comparison import TransferComparison, compare_transfer
 
 __all__ = [
     "CoefficientDisplay",
@@ -26,7 +27,9 @@ __all__ = [
     "TaskAffinity",
     "TaskLearningCurve",
     "TaskRelationDisplay",
+    "TransferComparison",
     "compare_strategies",
+    "compare_transfer",
     "negative_transfer_report",
     "task_affinity",
     "task_learning_curve",

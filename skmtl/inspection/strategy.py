@@ -18,6 +18,7 @@ class Setup:
     task_type: str
     task_column: int | None
     seed: int | None = None
+    target_task: object = None  # of a transfer: one of the ids
 
 
 @dataclass(frozen=True)
