@@ -239,4 +239,31 @@ ESTIMATOR_TEXTS = {
     tasks : array-like of shape (n_samples,), optional
         Task of every row, if fit had it.
     """,
+    "tree_method": """
+    method : {"leaves", "expand_reduce", "structure", "mix"}, default="leaves"
+        "leaves" only gives new values to the leaves. "expand_reduce" (SER) grows a full subtree
+        on the target rows of every leaf (best split among the square root of the number of
+        features, drawn at every depth), then makes inner nodes leaves whose error on the target
+        rows is not larger than that of their subtree. "structure" (STRUT) keeps the features of
+        the source's splits and takes thresholds from the target. "mix": the mean of both. These
+        make sparse rows dense.
+    """,
+    "tree_prior": """
+    prior : {"leaf", "path", "auto"}, default="auto"
+        "leaf": shrink to the source's leaf value. "path": to that plus d of the parent node, which
+        is shrunk likewise, up to the root: differences that leaves have in common reach those
+        with few rows. "auto": by leave-one-out.
+    """,
+    "tree_source_weights": """
+    source_weights_ : ndarray of shape (n_sources,)
+        Share of the prior, m / (n + m), in the leaves of the target rows: mean over the rows and
+        the trees, times the share of the source in the prediction. 0: target only.
+    """,
+    "tree_references": """
+    Segev, Harel, Mannor, Crammer, El-Yaniv 2017, Learn on source, refine on target: a model
+    transfer learning framework with random forests. IEEE TPAMI 39(9). Its methods are for labels:
+    in regression the squared error replaces the number of wrong labels, the variance the entropy,
+    and the difference of standardised means the Jensen-Shannon divergence.
+    Agarwal, Tan, Ronen, Singh, Yu 2022, Hierarchical shrinkage. ICML.
+    """,
 }

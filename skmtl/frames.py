@@ -52,7 +52,9 @@ def take_rows(X, rows):
 
 
 def stack_rows(parts):
-    """Tables of the same columns one below the other."""
+    """Tables of the same columns one below the other; frames by name."""
+    if len(parts) == 1:
+        return parts[0]
     if is_pandas(parts[0]):
         import pandas
 
@@ -60,7 +62,7 @@ def stack_rows(parts):
     if is_polars(parts[0]):
         import polars
 
-        return polars.concat(parts)
+        return polars.concat(parts, how="vertical_relaxed")
     if any(sparse.issparse(part) for part in parts):
         return sparse.vstack(parts, format="csr")
     return np.concatenate(parts)

@@ -4,17 +4,11 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 
-from skmtl import frames
 from skmtl.transfer.base import TransferClassifier, TransferRegressor
-from skmtl.transfer.sources import Rows, spread_over_classes
+from skmtl.transfer.sources import spread_over_classes
+from skmtl.transfer.weighted_fit import stack_rows
 
 SIDES = ("target", "sources")
-
-
-def joined(parts):
-    """Rows of several sources together, without weights."""
-    X = frames.stack_rows([part.X for part in parts])
-    return Rows(X, np.concatenate([part.y for part in parts]), None)
 
 
 class OneSide:
@@ -36,7 +30,7 @@ class OneSide:
         transfer = self._read_transfer(X, y, tasks, None)
         if self.side == "sources" and not transfer.sources:
             raise ValueError("side='sources' needs a task beside the target.")
-        rows = transfer.target if self.side == "target" else joined(transfer.sources)
+        rows = transfer.target if self.side == "target" else stack_rows(transfer.sources)
         self.estimator_ = self._inner_for(rows.y).fit(rows.X, rows.y)
         return self
 

@@ -1,7 +1,6 @@
 """Target rows and weighted source rows as one training table of any estimator."""
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -20,23 +19,7 @@ def stack_rows(parts):
     if any(part.weights is not None for part in parts):
         weights = np.concatenate([part.weights_or_ones() for part in parts])
     y = np.concatenate([part.y for part in parts])
-    return Rows(stack_tables([part.X for part in parts]), y, weights)
-
-
-def stack_tables(tables):
-    """Tables of one type, one below the other; columns of frames by name."""
-    first = tables[0]
-    if len(tables) == 1:
-        return first
-    if frames.is_polars(first):
-        import polars
-
-        return polars.concat(tables, how="vertical_relaxed")
-    if frames.is_pandas(first):
-        import pandas
-
-        return pandas.concat(tables, ignore_index=True)
-    return sparse.vstack(tables, format="csr") if sparse.issparse(first) else np.vstack(tables)
+    return Rows(frames.stack_rows([part.X for part in parts]), y, weights)
 
 
 def fit_weighted(estimator, rows):

@@ -16,7 +16,6 @@ from skmtl.transfer.weighted_fit import (
     WeightedRegressor,
     fit_weighted,
     stack_rows,
-    stack_tables,
 )
 
 TEXTS = {
@@ -146,7 +145,7 @@ class ShiftWeighted(WeightedEstimator):
         weighter = ULSIF() if self.weighter is None else clone(self.weighter)
         weighter.set_params(task_column=None, target_task=0)
         self.weighter_ = weighter.fit(
-            stack_tables([*(part.X for part in sources), target.X]), tasks=ids
+            frames.stack_rows([*(part.X for part in sources), target.X]), tasks=ids
         )
         return np.split(weighter.weights_, np.cumsum([len(part) for part in sources])[:-1])
 

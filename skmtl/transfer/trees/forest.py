@@ -88,13 +88,7 @@ class TransferForestRegressor(ForestTransfer, RegressionTrees, TransferRegressor
     source_estimator : estimator, optional
         A tree or forest of scikit-learn, cloned and fitted to the rows of every source. None: 100
         trees as the new ones below.
-    method : {"leaves", "expand_reduce", "structure", "mix"}, default="leaves"
-        "leaves" only gives new values to the leaves. "expand_reduce" (SER) grows a full subtree
-        on the target rows of every leaf (best split among the square root of the number of
-        features, drawn at every depth), then makes inner nodes leaves whose error on the target
-        rows is not larger than that of their subtree. "structure" (STRUT) keeps the features of
-        the source's splits and takes thresholds from the target. "mix": the mean of both. These
-        make sparse rows dense.
+    {tree_method}
     prior_strength : float or "auto", default="auto"
         m >= 0: the prior counts for as many rows. 0: the means of the target rows in all leaves
         that have some; ``numpy.inf``: the source as it is, whatever the method. "auto": the one of
@@ -103,10 +97,7 @@ class TransferForestRegressor(ForestTransfer, RegressionTrees, TransferRegressor
         is left out as one of k rows; if some weight is no whole number, rows are left out whole.
         Of more than 2000 distinct rows, 1000 to 2000 are left out, evenly spread; and a
         part of the trees is asked if these rows times trees are 400000 or more.
-    prior : {"leaf", "path", "auto"}, default="auto"
-        "leaf": shrink to the source's leaf value. "path": to that plus d of the parent node, which
-        is shrunk likewise, up to the root: differences that leaves have in common reach those
-        with few rows. "auto": by leave-one-out.
+    {tree_prior}
     n_new_trees : int, default=100
         Trees of full depth grown on bootstrap samples of the target rows, with a third of the
         features at every split (for labels the square root of their number).
@@ -122,9 +113,7 @@ class TransferForestRegressor(ForestTransfer, RegressionTrees, TransferRegressor
     ----------
     prior_strength_, prior_ : float, str
         As chosen; None without a source.
-    source_weights_ : ndarray of shape (n_sources,)
-        Share of the prior, m / (n + m), in the leaves of the target rows: mean over the rows and
-        the trees, times the share of the source in the prediction. 0: target only.
+    {tree_source_weights}
     held_out_prediction_ : ndarray of shape (n_target_rows,) or None
         What the sources' adapted trees tell of the target rows (those of positive weight): by
         leave-one-out ("leaves"), or of the trees without the row in their bootstrap sample.
@@ -141,11 +130,7 @@ class TransferForestRegressor(ForestTransfer, RegressionTrees, TransferRegressor
 
     References
     ----------
-    Segev, Harel, Mannor, Crammer, El-Yaniv 2017, Learn on source, refine on target: a model
-    transfer learning framework with random forests. IEEE TPAMI 39(9). Its methods are for labels:
-    in regression the squared error replaces the number of wrong labels, the variance the entropy,
-    and the difference of standardised means the Jensen-Shannon divergence.
-    Agarwal, Tan, Ronen, Singh, Yu 2022, Hierarchical shrinkage. ICML.
+    {tree_references}
 
     See Also
     --------
@@ -186,13 +171,7 @@ class TransferForestClassifier(ForestTransfer, ClassificationTrees, TransferClas
     source_estimator : estimator, optional
         A tree or forest of scikit-learn, cloned and fitted to the rows of every source. None: 100
         trees as the new ones below.
-    method : {"leaves", "expand_reduce", "structure", "mix"}, default="leaves"
-        "leaves" only gives new values to the leaves. "expand_reduce" (SER) grows a full subtree
-        on the target rows of every leaf (best split among the square root of the number of
-        features, drawn at every depth), then makes inner nodes leaves whose error on the target
-        rows is not larger than that of their subtree. "structure" (STRUT) keeps the features of
-        the source's splits and takes thresholds from the target. "mix": the mean of both. These
-        make sparse rows dense.
+    {tree_method}
     prior_strength : float or "auto", default="auto"
         m >= 0: the prior counts for as many rows. 0: the means of the target rows in all leaves
         that have some; ``numpy.inf``: the source as it is, whatever the method. "auto": the one of
@@ -201,10 +180,7 @@ class TransferForestClassifier(ForestTransfer, ClassificationTrees, TransferClas
         is left out as one of k rows; if some weight is no whole number, rows are left out whole.
         Of more than 2000 distinct rows, 1000 to 2000 are left out, evenly spread; and a
         part of the trees is asked if these rows times trees are 400000 or more.
-    prior : {"leaf", "path", "auto"}, default="auto"
-        "leaf": shrink to the source's leaf value. "path": to that plus d of the parent node, which
-        is shrunk likewise, up to the root: differences that leaves have in common reach those
-        with few rows. "auto": by leave-one-out.
+    {tree_prior}
     n_new_trees : int, default=100
         Trees of full depth grown on bootstrap samples of the target rows, with a third of the
         features at every split (for labels the square root of their number).
@@ -222,9 +198,7 @@ class TransferForestClassifier(ForestTransfer, ClassificationTrees, TransferClas
         Labels of the sources and of the target.
     prior_strength_, prior_ : float, str
         As chosen; None without a source.
-    source_weights_ : ndarray of shape (n_sources,)
-        Share of the prior, m / (n + m), in the leaves of the target rows: mean over the rows and
-        the trees, times the share of the source in the prediction. 0: target only.
+    {tree_source_weights}
     held_out_prediction_ : ndarray of shape (n_target_rows,),
         (n_target_rows, n_classes) or None
         What the sources' adapted trees tell of the target rows (those of positive weight): by
@@ -242,11 +216,7 @@ class TransferForestClassifier(ForestTransfer, ClassificationTrees, TransferClas
 
     References
     ----------
-    Segev, Harel, Mannor, Crammer, El-Yaniv 2017, Learn on source, refine on target: a model
-    transfer learning framework with random forests. IEEE TPAMI 39(9). Its methods are for labels:
-    in regression the squared error replaces the number of wrong labels, the variance the entropy,
-    and the difference of standardised means the Jensen-Shannon divergence.
-    Agarwal, Tan, Ronen, Singh, Yu 2022, Hierarchical shrinkage. ICML.
+    {tree_references}
 
     See Also
     --------
